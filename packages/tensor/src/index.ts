@@ -1,0 +1,27 @@
+export { dims, type Shaped } from './dims.js'
+export {
+  ArgumentError,
+  describe,
+  FormatError,
+  ImagoError,
+  NotFoundError,
+  NumericError,
+  ShapeError,
+  StateError,
+  UnsupportedError,
+} from './errors.js'
+export { fromPredict, type Predict, type TargetQuery, type Targets } from './nouns.js'
+export { type Block, philox } from './philox.js'
+export { permutation, type Rng, type RngBlocks, type RngState, restoreRng, rng } from './rng.js'
+export {
+  clone,
+  type DataType,
+  elementCount,
+  isType,
+  type Tensor,
+  type TensorData,
+  type TensorMap,
+  tensor,
+  tensorMap,
+  zeros,
+} from './tensor.js'
