@@ -1,0 +1,27 @@
+/** What a kernel reads or writes: a typed array, or null for an argument that was left out. */
+export type KernelBuffer =
+  | Float32Array
+  | Float64Array
+  | Int32Array
+  | Uint32Array
+  | Uint16Array
+  | Uint8Array
+  | BigInt64Array
+  | null
+
+/**
+ * The native addon as TypeScript sees it. One door for every kernel: buffers and numbers in the order that
+ * packages/kernels/src/signatures.ts lists for that kernel. The face in this package has checked everything before.
+ */
+export interface Binding {
+  /** The version of the C ABI (IMAGO_ABI_VERSION); the loader refuses another. */
+  readonly abiVersion: number
+  /** The names of the kernels in the registry. */
+  kernels(): string[]
+  /** Which instruction sets this processor and build can run, which one is in use, and the size of the thread pool. */
+  info(): { isa: string; available: string[]; threads: number }
+  /** Use this instruction set from now on (parity tests run every one). Throws where it is not available. */
+  setIsa(isa: string): void
+  /** Run a kernel. Throws an Error with the kernel's message where it refuses (for instance NaN in row 3). */
+  call(kernel: string, buffers: KernelBuffer[], scalars: readonly number[]): void
+}

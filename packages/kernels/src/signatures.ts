@@ -1,0 +1,62 @@
+/**
+ * The arguments of every built-in kernel in the order in which they cross the seam. The C++ kernel of the same stem reads
+ * them by the same positions. R rows, C classes, n elements; `?` marks a buffer that may be null.
+ *
+ * Scalars are doubles: sizes are exact to 2⁵³, booleans are 0 or 1. Random words come as key and first block of a Philox
+ * stream (`Rng.reserve`): `key0 key1 block`.
+ */
+export const signatures = {
+  /** out = softmax(logits / temperature), or its logarithm. */
+  softmax: { buffers: ['logits RxC f32', 'out RxC f32'], scalars: ['rows', 'classes', 'temperature', 'log'] },
+  /** result = [value, soft, hard]; teacherType: 0 float32, 1 float16, 2 bfloat16. gradient may be the student's own buffer. */
+  soft_target_loss: {
+    buffers: ['student RxC f32', 'teacher RxC f32|u16', 'labels? R i32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 3 f64'],
+    scalars: ['rows', 'classes', 'temperature', 'hardWeight', 'ignoreIndex', 'teacherType'],
+  },
+  /** result = [value]; smoothing ε: targets (1−ε)·onehot + ε/C. */
+  cross_entropy: {
+    buffers: ['student RxC f32', 'labels R i32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
+    scalars: ['rows', 'classes', 'smoothing', 'ignoreIndex'],
+  },
+  /** result = [Σ w·KL(softmax(teacher/T) ‖ softmax(student/T)) / Σ w], without T²; gradient with respect to student. */
+  kl_divergence: {
+    buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
+    scalars: ['rows', 'classes', 'temperature'],
+  },
+  /** result = [Σ w·½·Σ_c (student − teacher)² / Σ w]; zeroMean: both rows are centred first. */
+  logit_regression: {
+    buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
+    scalars: ['rows', 'classes', 'zeroMean'],
+  },
+  /**
+   * g = gradientScale·gradient + weightDecay·w; v ← momentum·v − rate·g; w ← w + v; then each unit's incoming weights are
+   * scaled down to squared length ≤ maxSquaredNorm. The parameter is a row-major matrix rows × columns;
+   * unitAxis: −1 no max-norm, 0 a unit is a row, 1 a unit is a column.
+   */
+  sgd: {
+    buffers: ['parameter n f32', 'gradient n f32', 'velocity n f32'],
+    scalars: ['rows', 'columns', 'rate', 'momentum', 'weightDecay', 'gradientScale', 'unitAxis', 'maxSquaredNorm'],
+  },
+  /** Decoupled weight decay (Loshchilov & Hutter 2019); step counts from 1. */
+  adamw: {
+    buffers: ['parameter n f32', 'gradient n f32', 'm n f32', 'v n f32'],
+    scalars: ['n', 'rate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'gradientScale', 'step'],
+  },
+  /** result = [Σ x²], summed in float64 in a fixed order. */
+  squared_norm: { buffers: ['x n f32', 'result 1 f64'], scalars: ['n'] },
+  /**
+   * A multiplicative mask: 0 with probability t/65536, else 65536/(65536 − t), t = round(65536·probability).
+   * Element i takes 16 bits of Philox block ⌊i/8⌋: word ⌊(i mod 8)/2⌋, its lower half first; it is kept where bits ≥ t.
+   */
+  dropout_mask: { buffers: ['out n f32'], scalars: ['n', 'probability', 'key0', 'key1', 'block'] },
+  /**
+   * Each image [planes, height, width] moves by whole pixels (dx, dy) in [−shift, shift]², what comes in is 0. Image i takes Philox block i:
+   * dx = ⌊word0·(2·shift+1)/2³²⌋ − shift, dy the same from word1. out may not be the input's buffer.
+   */
+  jitter: {
+    buffers: ['images f32', 'out f32'],
+    scalars: ['images', 'planes', 'height', 'width', 'shift', 'key0', 'key1', 'block'],
+  },
+} as const
+
+export type KernelName = keyof typeof signatures

@@ -1,0 +1,21 @@
+import type { TensorMap } from '@imago/tensor'
+
+/** What a loss returns for one batch. */
+export interface LossResult {
+  /** The loss, in nats (or squared logits where the loss says so); a mean over the rows that count. */
+  readonly value: number
+  /** The summands by name, unweighted, for reports: `{ soft: 0.31, hard: 0.08 }`. */
+  readonly parts: { readonly [name: string]: number }
+  /** dLoss/dOutput for each student output that the loss reads, same names and shapes. */
+  readonly cotangents: TensorMap
+  /** dLoss/dParameter, where the loss has parameters of its own. */
+  readonly gradients?: TensorMap
+}
+
+/** A loss: synchronous, pure, knows no model. Tensors are met by name. */
+export interface Loss {
+  /** The student outputs and the targets that `evaluate` reads (targets: `logits` of the teacher, `labels`, `weights`). */
+  readonly needs: { readonly student: readonly string[]; readonly targets: readonly string[] }
+  readonly parameters?: TensorMap
+  evaluate(student: TensorMap, targets: TensorMap, parameters?: TensorMap): LossResult
+}
