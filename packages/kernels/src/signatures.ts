@@ -4,13 +4,35 @@
  *
  * Scalars are doubles: sizes are exact to 2⁵³, booleans are 0 or 1. Random words come as key and first block of a Philox
  * stream (`Rng.reserve`): `key0 key1 block`.
+ *
+ * What holds for every loss (the convention of docs/decisions):
+ * - A row is left out where its weight is 0 or its label is ignoreIndex: it is not read, its gradient is 0, it leaves the
+ *   denominator Σ w. Nothing left: all results 0. Label −1 (unless that is ignoreIndex) is an unlabelled row: it counts in
+ *   Σ w, its cross entropy and the gradient of that are 0 — in cross_entropy as in soft_target_loss.
+ * - Teacher −∞ is no mass (0·log 0 = 0); student −∞ where the teacher (or the label) has mass is a loss of +∞, never NaN;
+ *   the gradient stays finite.
+ * - A kernel looks at every row before it writes anything and refuses with `<buffer>: <problem> in row <r>`, for instance
+ *   `student: NaN in row 3`, `teacher: Infinity in row 0`, `logits: only -Infinity in row 2`,
+ *   `labels: 12 in row 5 is not a class`. What begins with `labels` or `rowWeights` becomes an ArgumentError, the rest a
+ *   NumericError. The face has checked that row weights are finite and ≥ 0.
  */
 export const signatures = {
   /** out = softmax(logits / temperature), or its logarithm. */
   softmax: { buffers: ['logits RxC f32', 'out RxC f32'], scalars: ['rows', 'classes', 'temperature', 'log'] },
-  /** result = [value, soft, hard]; teacherType: 0 float32, 1 float16, 2 bfloat16. gradient may be the student's own buffer. */
+  /**
+   * value = (1 − hardWeight)·soft + hardWeight·hard, soft = Σ w·T²·KL / Σ w, hard = Σ w·CE / Σ w; a term whose factor is 0 is not
+   * added (no 0·∞). result = [value, soft, hard]; teacherType: 0 float32, 1 float16, 2 bfloat16.
+   * gradient may be the student's own buffer.
+   */
   soft_target_loss: {
-    buffers: ['student RxC f32', 'teacher RxC f32|u16', 'labels? R i32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 3 f64'],
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'labels? R i32',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 3 f64',
+    ],
     scalars: ['rows', 'classes', 'temperature', 'hardWeight', 'ignoreIndex', 'teacherType'],
   },
   /** result = [value]; smoothing ε: targets (1−ε)·onehot + ε/C. */
