@@ -1,1 +1,5 @@
-export {}
+export * from './attributes.js'
+export * from './builder.js'
+export * from './constant-tensor.js'
+export { inferShapes } from './infer-shapes.js'
+export type * from './ir.js'
