@@ -1,0 +1,38 @@
+import { ArgumentError, dims, elementCount, type Rng, type Tensor, tensor } from '@imago/tensor'
+import { type Backend, run } from '../backend.js'
+import { fraction, memory, whole } from '../guard.js'
+
+export interface DropoutMaskOptions {
+  /** The dims of the mask; or `out`. */
+  readonly dims?: readonly number[] | undefined
+  /** A float32 tensor to fill instead of new memory. */
+  readonly out?: Tensor | undefined
+  /** That an element is dropped, in [0, 1); taken to the nearest 1/65536. */
+  readonly probability: number
+  /** Moves on by one Philox block for every 8 elements. */
+  readonly rng: Rng
+  readonly backend?: Backend | undefined
+}
+
+/**
+ * A mask to multiply with (inverted dropout): 0 with the probability p, else 1/(1 − p), p the nearest multiple of 1/65536. The
+ * same bits on every backend.
+ *
+ * @throws ShapeError, ArgumentError, UnsupportedError for a backend that is not there
+ */
+export function dropoutMask(options: DropoutMaskOptions): Tensor<'float32'> {
+  const caller = 'dropoutMask'
+  const { out, probability, rng, backend } = options
+  const shape = out?.dims ?? options.dims
+  if (!Array.isArray(shape)) throw new ArgumentError(caller, 'dims', 'a list of sizes, or "out" a tensor', shape)
+  for (const size of shape) whole(caller, 'dims', size, 0, Number.MAX_SAFE_INTEGER)
+  dims(caller, { out: [out, (options.dims ?? shape).join(' '), 'float32'] })
+  fraction(caller, 'probability', probability, true)
+  if (Math.round(65536 * probability) === 65536)
+    throw new ArgumentError(caller, 'probability', 'at most 1 − 2⁻¹⁷: nothing would be kept', probability)
+  const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(elementCount(shape))
+  const { key, block } = rng.reserve(Math.ceil(written.length / 8))
+  if (written.length > 0)
+    run(caller, 'dropout_mask', backend, [written], [written.length, probability, key[0], key[1], block])
+  return tensor('float32', [...shape], written)
+}

@@ -1,0 +1,69 @@
+import { ArgumentError, dims, type Shaped, ShapeError, type Tensor, tensor } from '@imago/tensor'
+import type { Backend } from '../backend.js'
+import { checkDisjoint, memory, whole } from '../guard.js'
+
+/** What every loss over rows takes. */
+export interface RowOptions {
+  /** How much each row counts, `[N]` float32, finite and ≥ 0; left out: 1 each. A row of weight 0 is not read. */
+  readonly rowWeights?: Tensor | undefined
+  /** Where the gradient goes, `[N, C]` float32; may be the student itself, which is then overwritten. Left out: new memory. */
+  readonly out?: Tensor | undefined
+  readonly backend?: Backend | undefined
+}
+
+/** What every loss over labelled rows takes. */
+export interface LabelOptions {
+  /** The label of rows that are left out; −100 unless given. */
+  readonly ignoreIndex?: number | undefined
+}
+
+export interface RowInputs extends RowOptions {
+  readonly student: Tensor
+  readonly teacher?: Tensor | undefined
+  readonly labels?: Tensor | undefined
+}
+
+export interface Rows {
+  readonly rows: number
+  readonly classes: number
+  readonly student: Float32Array
+  readonly teacher: Float32Array | Uint16Array | null
+  readonly labels: Int32Array | null
+  readonly rowWeights: Float32Array | null
+  readonly out: Float32Array
+  readonly gradient: Tensor<'float32'>
+}
+
+/** Guard the tensors of a loss over rows and give their memory. */
+export function rows(caller: string, inputs: RowInputs, teacherTypes: Shaped[2] = 'float32'): Rows {
+  const { student, teacher, labels, rowWeights, out } = inputs
+  const { N, C } = dims(caller, {
+    student: [student, 'N C', 'float32'],
+    teacher: [teacher, 'N C', teacherTypes],
+    labels: [labels, 'N', 'int32'],
+    rowWeights: [rowWeights, 'N', 'float32'],
+    out: [out, 'N C', 'float32'],
+  }) as { N: number; C: number }
+  if (C === 0) throw new ShapeError(caller, 'student', '[N, C] with at least one class', `[${N}, 0]`)
+  const read = {
+    student: memory(caller, 'student', student, 'float32'),
+    teacher: teacher ? memory(caller, 'teacher', teacher, teacher.type as 'float32' | 'float16' | 'bfloat16') : null,
+    labels: labels ? memory(caller, 'labels', labels, 'int32') : null,
+    rowWeights: rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null,
+  }
+  checkWeights(caller, read.rowWeights)
+  const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(N * C)
+  if (out) checkDisjoint(caller, 'out', written, read, read.student)
+  return { rows: N, classes: C, ...read, out: written, gradient: tensor('float32', [N, C], written) }
+}
+
+export function ignoreIndexOf(caller: string, options: LabelOptions): number {
+  return whole(caller, 'ignoreIndex', options.ignoreIndex ?? -100, -(2 ** 31), 2 ** 31 - 1)
+}
+
+function checkWeights(caller: string, weights: Float32Array | null): void {
+  if (weights === null) return
+  for (let r = 0; r < weights.length; r++)
+    if (!(weights[r]! >= 0 && weights[r]! < Number.POSITIVE_INFINITY))
+      throw new ArgumentError(caller, 'rowWeights', `finite and ≥ 0 in row ${r}`, weights[r])
+}

@@ -1,0 +1,8 @@
+import { checkDisjoint } from '../guard.js'
+
+/** Refuse a parameter, gradient or slot that shares memory with another: each would overwrite the other. */
+export function checkApart(caller: string, arrays: { readonly [name: string]: ArrayBufferView }): void {
+  const names = Object.keys(arrays)
+  for (const [i, name] of names.entries())
+    for (const other of names.slice(i + 1)) checkDisjoint(caller, other, arrays[other]!, { [name]: arrays[name]! })
+}

@@ -1,0 +1,83 @@
+import { ArgumentError, describe, ShapeError, type Tensor } from '@imago/tensor'
+
+/** The arrays that kernels read and write, by tensor type. */
+interface Memory {
+  float32: Float32Array
+  float16: Uint16Array
+  bfloat16: Uint16Array
+  int32: Int32Array
+}
+
+const arrayOf = {
+  float32: 'Float32Array',
+  float16: 'Uint16Array',
+  bfloat16: 'Uint16Array',
+  int32: 'Int32Array',
+} as const
+
+/**
+ * The array behind a tensor whose dims are checked, fit for a kernel: of the class that the type says, and not shared with
+ * other threads, which could write while the kernel reads.
+ */
+export function memory<T extends keyof Memory>(caller: string, argument: string, value: Tensor, type: T): Memory[T] {
+  const data: unknown = value.data
+  const tag = ArrayBuffer.isView(data) ? (data as unknown as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] : ''
+  if (tag === 'Float16Array' && type === 'float16') {
+    const { buffer, byteOffset, byteLength } = data as ArrayBufferView
+    return new Uint16Array(buffer, byteOffset, byteLength / 2) as Memory[T]
+  }
+  if (tag !== arrayOf[type]) throw new ShapeError(caller, argument, `${type} over a ${arrayOf[type]}`, describe(data))
+  const view = data as Memory[T]
+  if (Object.prototype.toString.call(view.buffer) === '[object SharedArrayBuffer]')
+    throw new ArgumentError(caller, argument, 'in memory of its own (copy it: another thread may write)', view.buffer)
+  return view
+}
+
+/** Refuse memory that is written and overlaps memory that is read; `sameAs` may be the very same array. */
+export function checkDisjoint(
+  caller: string,
+  argument: string,
+  written: ArrayBufferView,
+  others: { readonly [name: string]: ArrayBufferView | null },
+  sameAs?: ArrayBufferView,
+): void {
+  for (const name in others) {
+    const other = others[name]
+    if (other == null || other.buffer !== written.buffer) continue
+    const same = other.byteOffset === written.byteOffset && other.byteLength === written.byteLength
+    if (same && sameAs === other) continue
+    if (
+      written.byteOffset < other.byteOffset + other.byteLength &&
+      other.byteOffset < written.byteOffset + written.byteLength
+    )
+      throw new ArgumentError(caller, argument, `apart from the memory of "${name}"`, 'overlapping memory')
+  }
+}
+
+/** A finite number > 0. */
+export function positive(caller: string, argument: string, value: unknown): number {
+  if (typeof value !== 'number' || !(value > 0 && value < Number.POSITIVE_INFINITY))
+    throw new ArgumentError(caller, argument, 'a finite number > 0', value)
+  return value
+}
+
+/** A finite number. */
+export function finite(caller: string, argument: string, value: unknown): number {
+  if (typeof value !== 'number' || !Number.isFinite(value))
+    throw new ArgumentError(caller, argument, 'a finite number', value)
+  return value
+}
+
+/** A number in [0, 1], or in [0, 1) where `open` is set. */
+export function fraction(caller: string, argument: string, value: unknown, open = false): number {
+  if (typeof value !== 'number' || !(value >= 0 && (open ? value < 1 : value <= 1)))
+    throw new ArgumentError(caller, argument, `a number in [0, 1${open ? ')' : ']'}`, value)
+  return value
+}
+
+/** A whole number in [from, to]. */
+export function whole(caller: string, argument: string, value: unknown, from: number, to: number): number {
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < from || value > to)
+    throw new ArgumentError(caller, argument, `a whole number in [${from}, ${to}]`, value)
+  return value
+}

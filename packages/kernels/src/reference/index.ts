@@ -1,0 +1,29 @@
+import type { KernelBuffer } from '../binding.js'
+import type { KernelName } from '../signatures.js'
+import { adamw } from './adamw.js'
+import { crossEntropy } from './cross_entropy.js'
+import { dropoutMask } from './dropout_mask.js'
+import { jitter } from './jitter.js'
+import { klDivergence } from './kl_divergence.js'
+import { logitRegression } from './logit_regression.js'
+import { sgd } from './sgd.js'
+import { softTargetLoss } from './soft_target_loss.js'
+import { softmax } from './softmax.js'
+import { squaredNorm } from './squared_norm.js'
+
+/** A kernel as every backend has it: buffers and scalars in the order of `signatures`. */
+export type Kernel = (buffers: readonly KernelBuffer[], scalars: readonly number[]) => void
+
+/** Every kernel as plain TypeScript in float64: the definition, the oracle of the tests and the fallback. */
+export const reference: { readonly [name in KernelName]: Kernel } = {
+  softmax: softmax as unknown as Kernel,
+  soft_target_loss: softTargetLoss as unknown as Kernel,
+  cross_entropy: crossEntropy as unknown as Kernel,
+  kl_divergence: klDivergence as unknown as Kernel,
+  logit_regression: logitRegression as unknown as Kernel,
+  sgd: sgd as unknown as Kernel,
+  adamw: adamw as unknown as Kernel,
+  squared_norm: squaredNorm as unknown as Kernel,
+  dropout_mask: dropoutMask as unknown as Kernel,
+  jitter: jitter as unknown as Kernel,
+}
