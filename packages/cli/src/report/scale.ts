@@ -6,7 +6,10 @@ export interface Scale {
 
 /** A scale over [low, high], widened to whole ticks. */
 export function scale(low: number, high: number, from: number, to: number, wanted = 5): Scale {
-  const step = roundStep((high - low || Math.abs(high) || 1) / wanted)
+  const largest = Math.max(Math.abs(low), Math.abs(high))
+  // A spread that the numbers cannot carry is no spread: one tick's width around the value.
+  const spread = high - low > Math.max(1e-9 * largest, 1e-200) ? high - low : largest > 1e-200 ? largest : 1
+  const step = roundStep(spread / wanted)
   const first = Math.floor(low / step + 1e-9)
   const last = Math.max(first + 1, Math.ceil(high / step - 1e-9))
   const ticks = Array.from({ length: last - first + 1 }, (_, i) => Number(((first + i) * step).toPrecision(12)))
