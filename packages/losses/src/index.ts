@@ -1,1 +1,5 @@
-export {}
+export { type HardLabelOptions, hardLabel } from './hard-label.js'
+export { type LogitRegressionOptions, logitRegression } from './logit-regression.js'
+export type { Loss, LossProgress, LossResult } from './loss.js'
+export { hardWeightOf, type SoftTargetOptions, softTarget } from './soft-target.js'
+export { type Weight, weighted } from './weighted.js'

@@ -12,10 +12,25 @@ export interface LossResult {
   readonly gradients?: TensorMap
 }
 
+/** Where training stands when a loss is evaluated; for weights that change over time. The same shape as an optimizer's. */
+export interface LossProgress {
+  /** Optimizer steps taken so far, over all epochs. */
+  readonly step: number
+  /** Epochs done so far, whole ones. */
+  readonly epoch: number
+  readonly stepsPerEpoch: number
+  /** Epochs in all. */
+  readonly epochs: number
+}
+
 /** A loss: synchronous, pure, knows no model. Tensors are met by name. */
 export interface Loss {
   /** The student outputs and the targets that `evaluate` reads (targets: `logits` of the teacher, `labels`, `weights`). */
   readonly needs: { readonly student: readonly string[]; readonly targets: readonly string[] }
   readonly parameters?: TensorMap
-  evaluate(student: TensorMap, targets: TensorMap, parameters?: TensorMap): LossResult
+  /**
+   * The cotangents' memory is the loss's own: valid until its next `evaluate`. `at` is read by scheduled weights only;
+   * whoever trains passes it.
+   */
+  evaluate(student: TensorMap, targets: TensorMap, parameters?: TensorMap, at?: LossProgress): LossResult
 }
