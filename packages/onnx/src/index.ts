@@ -1,5 +1,7 @@
 export * from './attributes.js'
 export * from './builder.js'
 export * from './constant-tensor.js'
-export { inferShapes } from './infer-shapes.js'
+export { typeCode, typeOfCode } from './data-types.js'
+export { addDim, divDim, equalDim, equalShape, evaluateDim, mulDim, productDim, subDim } from './dim.js'
+export { type InferOptions, inferShapes } from './infer-shapes.js'
 export type * from './ir.js'

@@ -1,9 +1,109 @@
-import type { Graph, ValueInfo } from './ir.js'
+import type { DataType } from '@imago/tensor'
+import type { Dim, Graph, Shape, ValueInfo } from './ir.js'
+import { constantRules, knownConstant } from './shapes/constant.js'
+import { convolutionRules } from './shapes/convolution.js'
+import { elementwiseRules, microsoftElementwiseRules } from './shapes/elementwise.js'
+import { layoutRules } from './shapes/layout.js'
+import { matrixRules, microsoftMatrixRules } from './shapes/matrix.js'
+import { normalizationRules } from './shapes/normalization.js'
+import { reductionRules } from './shapes/reduction.js'
+import type { Known, ShapeContext, ShapeRule } from './shapes/rule.js'
+
+export interface InferOptions {
+  /** Shapes of inputs in place of what the graph says, as for a fixed batch size. What the graph says of intermediates is then left aside. */
+  readonly inputs?: { readonly [name: string]: Shape }
+  /** Version of the standard operators. Default 17. */
+  readonly opset?: number
+}
+
+const standard = new Map<string, ShapeRule>(
+  Object.entries({
+    ...elementwiseRules,
+    ...matrixRules,
+    ...convolutionRules,
+    ...normalizationRules,
+    ...reductionRules,
+    ...constantRules,
+    ...layoutRules,
+  }),
+)
+const microsoft = new Map<string, ShapeRule>(Object.entries({ ...microsoftElementwiseRules, ...microsoftMatrixRules }))
+const domains = new Map([
+  ['', standard],
+  ['ai.onnx', standard],
+  ['com.microsoft', microsoft],
+])
 
 /**
- * Type and shape of every value in a graph that can be told: inputs, initializers and intermediates.
- * Not implemented yet.
+ * Type and shape of every value of a graph that can be told: inputs, initializers and intermediates. Sizes are numbers or
+ * canonical symbols (see dim.ts); a size that cannot be spelled gets a symbol `?1`, `?2`, …, the same for the same
+ * expression. Integer vectors that shapes are made of (Shape → Gather → Concat → Reshape) are followed, so that a Reshape
+ * keeps a symbolic batch. Values behind an op without a rule are missing, unless the graph says what they are.
+ *
+ * The nodes must be in topological order (see `topologicalSort`).
+ * @throws ShapeError naming the node, where shapes contradict each other
  */
-export function inferShapes(_graph: Graph): ReadonlyMap<string, ValueInfo> {
-  return new Map()
+export function inferShapes(graph: Graph, options: InferOptions = {}): ReadonlyMap<string, ValueInfo> {
+  const known = new Map<string, Known>()
+  const context = contextOf(graph, options)
+  for (const input of graph.inputs)
+    known.set(input.name, { type: input.type, shape: named(options.inputs?.[input.name] ?? input.shape, context) })
+  for (const [name, constant] of graph.initializers) known.set(name, knownConstant(constant))
+
+  const declared = new Map<string, ValueInfo>()
+  if (options.inputs === undefined)
+    for (const info of [...graph.values, ...graph.outputs]) declared.set(info.name, info)
+
+  for (const node of graph.nodes) {
+    const rule = domains.get(node.domain)?.get(node.op)
+    const results = rule?.(node, node.inputs.map((name) => known.get(name) ?? {}), context) ?? [] // biome-ignore format: one line
+    for (const [i, name] of node.outputs.entries())
+      if (name !== '') known.set(name, merge(results[i] ?? {}, declared.get(name), context))
+  }
+  return infos(known)
+}
+
+function contextOf(graph: Graph, options: InferOptions): ShapeContext {
+  const symbols = new Set<Dim>()
+  for (const info of [...graph.inputs, ...graph.outputs, ...graph.values])
+    for (const dim of info.shape ?? []) symbols.add(dim)
+  const keyed = new Map<string, string>()
+  let next = 1
+  const fresh = (key?: string): string => {
+    const known = key === undefined ? undefined : keyed.get(key)
+    if (known !== undefined) return known
+    while (symbols.has(`?${next}`)) next++
+    const symbol = `?${next++}`
+    if (key !== undefined) keyed.set(key, symbol)
+    return symbol
+  }
+  return { opset: options.opset ?? 17, fresh }
+}
+
+/** Each bare `?` is a size of its own. */
+function named(shape: Shape | undefined, context: ShapeContext): Shape | undefined {
+  return shape?.map((dim) => (dim === '?' ? context.fresh() : dim))
+}
+
+/** What a rule found, and where it found nothing what the graph says. */
+function merge(found: Known, declared: ValueInfo | undefined, context: ShapeContext): Known {
+  if (declared === undefined) return found
+  const type: DataType | undefined = found.type ?? declared.type
+  if (found.shape === undefined) return { ...found, type, shape: named(declared.shape, context) }
+  if (declared.shape?.length !== found.shape.length) return { ...found, type }
+  const told = declared.shape
+  const shape = found.shape.map((dim, i) => (isFresh(dim) && told[i] !== '?' ? told[i]! : dim))
+  return { ...found, type, shape }
+}
+
+function isFresh(dim: Dim): boolean {
+  return typeof dim === 'string' && dim.startsWith('?')
+}
+
+function infos(known: ReadonlyMap<string, Known>): ReadonlyMap<string, ValueInfo> {
+  const result = new Map<string, ValueInfo>()
+  for (const [name, { type, shape }] of known)
+    if (type !== undefined || shape !== undefined)
+      result.set(name, { name, ...(type !== undefined && { type }), ...(shape !== undefined && { shape }) })
+  return result
 }
