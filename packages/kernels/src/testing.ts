@@ -1,1 +1,7 @@
-export {}
+export { drawFor, halves, labelsOf, normals, uniforms, weightsOf } from './testing/draw.js'
+export { distance, elements, excess, largest } from './testing/judge.js'
+export { type LossFacts, lossGradient, lossValue } from './testing/judge-loss.js'
+export { type ParityRow, parity, parityOf } from './testing/parity.js'
+export type { Judge, KernelCall, ParityCase, ParityTable, Verdict } from './testing/parity-case.js'
+export { parityTables } from './testing/tables.js'
+export { type Tolerance, type ToleranceName, tolerances } from './testing/tolerances.js'

@@ -1,0 +1,116 @@
+import type { KernelBuffer } from '../binding.js'
+import { type Kernel, reference } from '../reference/index.js'
+import type { KernelName } from '../signatures.js'
+import { excess } from './judge.js'
+import type { KernelCall, ParityCase, ParityTable, Verdict } from './parity-case.js'
+import { parityTables } from './tables.js'
+
+/** One line of a parity report. */
+export interface ParityRow {
+  readonly kernel: string
+  readonly case: string
+  /** The output whose worst element this is, or what else went wrong. */
+  readonly output: string
+  readonly error: number
+  readonly tolerance: number
+  readonly pass: boolean
+}
+
+/** Compare an implementation of a built-in kernel with its reference on every case, in two memory layouts. */
+export function parity(kernel: KernelName, implementation: Kernel): ParityRow[] {
+  return parityOf(kernel, parityTables[kernel], reference[kernel], implementation)
+}
+
+/** The same for a kernel of your own: its cases and judge, its reference, its implementation. */
+export function parityOf(kernel: string, table: ParityTable, oracle: Kernel, implementation: Kernel): ParityRow[] {
+  return table.cases.flatMap((one) => {
+    const call = one.make()
+    const want = one.refuses ? null : runOn(oracle, layOut(call, 0))
+    return [0, 1].flatMap((offset) => {
+      const name = offset === 0 ? one.name : `${one.name}, at an odd address`
+      const report = (verdict: Verdict): ParityRow => ({ kernel, case: name, ...verdict, pass: excess(verdict) <= 1 })
+      const laid = layOut(call, offset)
+      const verdicts =
+        want === null ? refusal(one, laid, implementation) : accepted(table, call, want, laid, implementation)
+      return verdicts.map(report)
+    })
+  })
+}
+
+function runOn(kernel: Kernel, laid: Laid): KernelCall {
+  kernel(laid.buffers, laid.scalars)
+  return laid
+}
+
+function accepted(
+  table: ParityTable,
+  call: KernelCall,
+  want: KernelCall,
+  laid: Laid,
+  implementation: Kernel,
+): Verdict[] {
+  try {
+    runOn(implementation, laid)
+  } catch (error) {
+    return [failure(`throws ${error instanceof Error ? error.message : error}`)]
+  }
+  const outputs = new Set(table.outputs.map((i) => laid.buffers[i]))
+  const changed = call.buffers.findIndex(
+    (buffer, i) => !outputs.has(laid.buffers[i]!) && !same(buffer, laid.buffers[i]!),
+  )
+  if (changed >= 0) return [failure(`wrote to the input at position ${changed}`)]
+  if (laid.overrun()) return [failure('wrote outside a buffer')]
+  return table.judge(call, want, laid)
+}
+
+function refusal(one: ParityCase, laid: Laid, implementation: Kernel): Verdict[] {
+  const before = laid.buffers.map((buffer) => buffer?.slice() ?? null)
+  try {
+    implementation(laid.buffers, laid.scalars)
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    if (!one.refuses!.test(message)) return [failure(`refuses with "${message}" instead of ${one.refuses}`)]
+    if (!laid.buffers.every((buffer, i) => same(buffer, before[i]!))) return [failure('refuses, but wrote before')]
+    return [{ output: 'refusal', error: 0, tolerance: 0 }]
+  }
+  return [failure(`accepts what it must refuse with ${one.refuses}`)]
+}
+
+function failure(output: string): Verdict {
+  return { output, error: Number.POSITIVE_INFINITY, tolerance: 0 }
+}
+
+interface Laid extends KernelCall {
+  /** True where bytes around a buffer have changed. */
+  overrun(): boolean
+}
+
+const guard = 8
+const canary = 0x5a
+
+/** Copies of the buffers, each `offset` elements behind an aligned address, with guard elements around. Aliases stay aliases. */
+function layOut({ buffers, scalars }: KernelCall, offset: number): Laid {
+  const copies = new Map<KernelBuffer, KernelBuffer>([[null, null]])
+  const memories: { bytes: Uint8Array; from: number; to: number }[] = []
+  for (const buffer of buffers) {
+    if (buffer === null || copies.has(buffer)) continue
+    const size = buffer.BYTES_PER_ELEMENT
+    const bytes = new Uint8Array((buffer.length + 2 * guard) * size).fill(canary)
+    const from = (guard + offset) * size
+    const copy = new (buffer.constructor as Float32ArrayConstructor)(bytes.buffer, from, buffer.length)
+    copy.set(buffer as Float32Array)
+    copies.set(buffer, copy)
+    memories.push({ bytes, from, to: from + buffer.length * size })
+  }
+  const overrun = (): boolean =>
+    memories.some(({ bytes, from, to }) =>
+      [bytes.subarray(0, from), bytes.subarray(to)].some((zone) => zone.some((byte) => byte !== canary)),
+    )
+  return { buffers: buffers.map((buffer) => copies.get(buffer)!), scalars, overrun }
+}
+
+function same(a: KernelBuffer, b: KernelBuffer): boolean {
+  if (a === null || b === null) return a === b
+  const bytes = (view: ArrayBufferView): Buffer => Buffer.from(view.buffer, view.byteOffset, view.byteLength)
+  return bytes(a).equals(bytes(b))
+}

@@ -1,0 +1,20 @@
+import type { KernelName } from '../signatures.js'
+import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
+import { dropoutMaskTable, jitterTable } from './cases/noise.js'
+import { adamwTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
+import { softmaxTable } from './cases/softmax.js'
+import type { ParityTable } from './parity-case.js'
+
+/** The parity cases and the judge of every built-in kernel. */
+export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
+  softmax: softmaxTable,
+  soft_target_loss: softTargetLossTable,
+  cross_entropy: crossEntropyTable,
+  kl_divergence: klDivergenceTable,
+  logit_regression: logitRegressionTable,
+  sgd: sgdTable,
+  adamw: adamwTable,
+  squared_norm: squaredNormTable,
+  dropout_mask: dropoutMaskTable,
+  jitter: jitterTable,
+}

@@ -1,0 +1,72 @@
+/** How far a result may lie from the float64 reference: at most `absolute + relative·scale`. */
+export interface Tolerance {
+  readonly absolute: number
+  readonly relative: number
+  /** Why this much and no more. */
+  readonly story: string
+}
+
+export type ToleranceName =
+  | 'lossGradient'
+  | 'lossGradientAbsolute'
+  | 'lossValue'
+  | 'probability'
+  | 'logProbability'
+  | 'elementwise'
+  | 'float64Sum'
+  | 'exact'
+
+/**
+ * Every tolerance of the kernels. Inputs and gradients are float32 (24 bits: 6e-8), values are float64 sums; the reference
+ * computes in float64 throughout. Where gradients are judged, the weight of the row in the mean (w/Σw) is divided out first.
+ */
+export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
+  /** Scale: the largest |gradient| of the row. */
+  lossGradient: {
+    absolute: 1e-37,
+    relative: 1e-5,
+    story:
+      'At every temperature: T·(q − p) must keep five digits when q and p agree to six (T ≥ 1e3), so q − p may not be the ' +
+      'difference of two float32 probabilities. Below 1e-37 float32 has no normal numbers.',
+  },
+  /** Scale: max(1, T), T ≤ 20 only. */
+  lossGradientAbsolute: {
+    absolute: 0,
+    relative: 5e-7,
+    story: 'Eight float32 roundings of a probability, times the factor T that the gradient carries.',
+  },
+  /** Scale: the value. `absolute` is per unit of (1 − a)·min(T, 20)² + a. */
+  lossValue: {
+    absolute: 1e-7,
+    relative: 1e-6,
+    story:
+      'A KL below 1e-7 nats is noise of its float32 logits; above T = 20 the loss tends to ½·Var and must keep six digits.',
+  },
+  probability: {
+    absolute: 1e-7,
+    relative: 1e-5,
+    story: 'exp turns the rounding of its argument (up to 88, 6e-8 of it) into a relative error of 5e-6.',
+  },
+  /** Scale: max(1, |log probability|). */
+  logProbability: {
+    absolute: 0,
+    relative: 1e-6,
+    story: 'Two roundings of (z − max)/T, one of the logarithm of the sum, one of the result.',
+  },
+  /** Scale: the largest |element| of inputs and result. */
+  elementwise: {
+    absolute: 1e-37,
+    relative: 1e-6,
+    story: 'A handful of float32 operations an element; their order is free (fused multiply-add or not).',
+  },
+  float64Sum: {
+    absolute: 0,
+    relative: 1e-12,
+    story: 'Squares of float32 are exact in float64; only the order of the additions differs.',
+  },
+  exact: {
+    absolute: 0,
+    relative: 0,
+    story: 'The same Philox words and whole numbers: the same bits.',
+  },
+}
