@@ -1,1 +1,14 @@
-export {}
+export { defaultRules } from './default-rules.js'
+export type * from './program.js'
+export {
+  type Refusal,
+  type RewritingRule,
+  type Rule,
+  type RuleContext,
+  type RuleEntry,
+  type RuleTable,
+  refuse,
+  type Zero,
+  zero,
+} from './rule.js'
+export { type VjpOptions, vjp } from './vjp.js'

@@ -1,0 +1,43 @@
+import type { Attribute, Graph, Node, ValueInfo } from '@imago/onnx'
+import { type RuleTable, ruleKey } from './rule.js'
+
+/** The values that a change of `wrt` can change by more than zero: where gradients may have to flow. */
+export function activeValues(
+  graph: Graph,
+  wrt: readonly string[],
+  rules: RuleTable,
+  shapes: ReadonlyMap<string, ValueInfo>,
+): ReadonlySet<string> {
+  const active = new Set(wrt)
+  for (const node of graph.nodes) {
+    const entry = rules[ruleKey(node)]
+    if (entry !== undefined && 'zero' in entry) continue
+    if (!readsOf(node).some((input) => active.has(input))) continue
+    for (const output of node.outputs) if (output !== '' && carriesGradient(shapes.get(output))) active.add(output)
+  }
+  return active
+}
+
+/** Everything a node reads: its inputs, and what its subgraphs (branches, loop bodies) take from around them. */
+export function readsOf(node: Node): readonly string[] {
+  const captured = [...node.attributes.values()].flatMap(capturedBy)
+  return captured.length === 0 ? node.inputs : [...node.inputs, ...captured]
+}
+
+function capturedBy(attribute: Attribute): string[] {
+  const graphs = attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : []
+  return graphs.flatMap((graph) => {
+    const made = new Set([
+      ...graph.inputs.map((input) => input.name),
+      ...graph.initializers.keys(),
+      ...graph.nodes.flatMap((node) => node.outputs),
+    ])
+    const read = [...graph.nodes.flatMap(readsOf), ...graph.outputs.map((output) => output.name)]
+    return read.filter((name) => name !== '' && !made.has(name))
+  })
+}
+
+// A value of unknown type may well be a float: better a needless error than a gradient lost in silence.
+function carriesGradient(info: ValueInfo | undefined): boolean {
+  return info?.type === undefined || /^(float|bfloat)/.test(info.type)
+}

@@ -1,0 +1,181 @@
+import { builder, type Graph, inferShapes, type Node, nodeLabel, type Shape, type ValueInfo } from '@imago/onnx'
+import { ArgumentError, NotFoundError, UnsupportedError } from '@imago/tensor'
+import { activeValues } from './activity.js'
+import { assemble } from './assemble.js'
+import { constantsOf } from './constants.js'
+import { type Carrier, contextOf, type Workspace } from './context.js'
+import { defaultRules } from './default-rules.js'
+import type { NoiseInput, StatisticUpdate, VjpProgram } from './program.js'
+import { type RuleTable, ruleKey } from './rule.js'
+
+export interface VjpOptions {
+  /** Names of initializers or graph inputs to differentiate with respect to. Initializers among them become inputs of `forward`. */
+  readonly wrt: readonly string[]
+  /** Outputs that a cotangent is given for. Default: every output of the graph that is a float tensor. */
+  readonly seeds?: readonly string[]
+  /** One entry per op. Default `defaultRules`; extend it with `{ ...defaultRules, MyOp: rule }`. */
+  readonly rules?: RuleTable
+  /** Types and shapes of values, where `inferShapes` cannot tell them (or over what it tells). */
+  readonly shapes?: ReadonlyMap<string, ValueInfo>
+  /** Inputs of the graph that are dropout masks; `training` makes them. */
+  readonly noise?: readonly NoiseInput[]
+  /** Running statistics and the values that move them; `training` makes them. */
+  readonly statistics?: readonly StatisticUpdate[]
+}
+
+/**
+ * Reverse-mode differentiation of a graph: the forward graph that also puts out what backward needs, and the backward graph
+ * from dLoss/dOutput to dLoss/dwrt. One walk from the outputs to the inputs; each node answers by its entry in the rule table
+ * (Griewank & Walther, Evaluating Derivatives, §3.2). The graph may have symbolic sizes; the two results then serve any size.
+ *
+ * @throws UnsupportedError where a node between `wrt` and `seeds` has no rule, or refuses
+ * @throws NotFoundError where `wrt` or `seeds` name what the graph does not have
+ */
+export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
+  const { wrt, rules = defaultRules, noise = [], statistics = [] } = options
+  checkWrt(graph, wrt)
+  const fed = new Set(wrt)
+  const shapes = knownShapes(graph, options.shapes)
+  const constants = constantsOf(graph, fed)
+  const seeds = options.seeds ?? floatOutputs(graph, shapes)
+  checkSeeds(graph, seeds)
+
+  const forward = builder(graph)
+  const b = builder()
+  for (const name of namesOf(graph)) b.unique(name)
+  const cotangents = new Map<string, string[]>()
+  const carriers: Carrier[] = []
+  const seedInputs: { [output: string]: string } = {}
+  for (const output of seeds) {
+    const { type, shape } = typedShape(output, shapes)
+    const name = b.input(b.unique(`cotangent:${output}`), type, shape)
+    seedInputs[output] = name
+    cotangents.set(output, [name])
+    for (const [axis, dim] of shape.entries()) if (typeof dim === 'string') carriers.push({ value: name, axis, dim })
+  }
+  const active = activeValues(graph, wrt, rules, shapes)
+  const work: Workspace = { b, forward, shapes, constants, active, carriers, emitted: new Map() }
+
+  const nodes = [...graph.nodes]
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]!
+    const flowing = node.outputs.map((output) => (active.has(output) ? total(output, cotangents, work) : undefined))
+    if (flowing.every((value) => value === undefined)) continue
+    nodes[i] = backpropagate(node, flowing, rules, cotangents, work)
+  }
+
+  return assemble({
+    graph,
+    work,
+    nodes,
+    wrt,
+    gradients: new Map(wrt.map((name) => [name, total(name, cotangents, work)])),
+    seeds: seedInputs,
+    noise,
+    statistics,
+  })
+}
+
+/** Run the rule of one node, which adds to the cotangents of its inputs; gives the forward node, rewritten if the rule asks for it. */
+function backpropagate(
+  node: Node,
+  flowing: readonly (string | undefined)[],
+  rules: RuleTable,
+  cotangents: Map<string, string[]>,
+  work: Workspace,
+): Node {
+  const entry = rules[ruleKey(node)]
+  if (entry === undefined)
+    throw new UnsupportedError(
+      `${nodeLabel(node)} cannot be differentiated`,
+      `there is no gradient rule for ${ruleKey(node)}. Replace the op, freeze what lies before it, or give a rule: ` +
+        `vjp(graph, { wrt, rules: { ...defaultRules, '${ruleKey(node)}': (node, ctx, cotangents) => … } })`,
+    )
+  if ('zero' in entry) return node
+  if ('refused' in entry) throw new UnsupportedError(`${nodeLabel(node)} cannot be differentiated`, entry.refused)
+  let used = node
+  let rule = entry
+  if (typeof rule !== 'function') {
+    const rewritten = rule.forward(node, contextOf(node, work))
+    used = rewritten.node
+    for (const value of rewritten.values) work.shapes.set(value.name, value)
+    rule = rule.gradient
+  }
+  const given = rule(used, contextOf(used, work), flowing)
+  for (const [i, gradient] of given.entries()) {
+    const input = used.inputs[i]
+    if (gradient === undefined || !input || !work.active.has(input)) continue
+    cotangents.set(input, [...(cotangents.get(input) ?? []), gradient])
+  }
+  return used
+}
+
+/** The sum of everything that flowed back to a value; emitted once. */
+function total(value: string, cotangents: Map<string, string[]>, { b }: Workspace): string | undefined {
+  const parts = cotangents.get(value)
+  if (parts === undefined || parts.length <= 1) return parts?.[0]
+  const sum = b.op(parts.length === 2 ? 'Add' : 'Sum', parts)
+  cotangents.set(value, [sum])
+  return sum
+}
+
+function knownShapes(graph: Graph, given: ReadonlyMap<string, ValueInfo> | undefined): Map<string, ValueInfo> {
+  const shapes = new Map<string, ValueInfo>()
+  for (const value of [...graph.values, ...graph.outputs, ...graph.inputs]) shapes.set(value.name, value)
+  for (const { name, type, dims } of graph.initializers.values()) shapes.set(name, { name, type, shape: dims })
+  for (const [name, value] of [...inferShapes(graph), ...(given ?? [])])
+    shapes.set(name, { ...shapes.get(name), ...value })
+  return shapes
+}
+
+function typedShape(
+  name: string,
+  shapes: ReadonlyMap<string, ValueInfo>,
+): { readonly type: 'float32' | 'float64'; readonly shape: Shape } {
+  const { type, shape } = shapes.get(name) ?? {}
+  if (type !== 'float32' && type !== 'float64')
+    throw new UnsupportedError(
+      `output "${name}"`,
+      `it is ${type ?? 'of unknown type'}; a cotangent is float32 or float64 (leave the output out of "seeds")`,
+    )
+  if (shape === undefined)
+    throw new UnsupportedError(`output "${name}"`, 'its rank is not known; give it in the option "shapes"')
+  return { type, shape }
+}
+
+function floatOutputs(graph: Graph, shapes: ReadonlyMap<string, ValueInfo>): string[] {
+  const names = graph.outputs.map((output) => output.name)
+  return names.filter((name) => /^(float32|float64)$/.test(shapes.get(name)?.type ?? ''))
+}
+
+function checkWrt(graph: Graph, wrt: readonly string[]): void {
+  const inputs = new Set(graph.inputs.map((input) => input.name))
+  const seen = new Set<string>()
+  for (const name of wrt) {
+    if (!inputs.has(name) && !graph.initializers.has(name))
+      throw new NotFoundError(
+        `vjp: "wrt" names "${name}", which is neither an initializer nor an input of the graph`,
+        'Gradients are made with respect to initializers (parameters) and graph inputs',
+      )
+    if (seen.has(name)) throw new ArgumentError('vjp', 'wrt', 'a list of distinct names', name)
+    seen.add(name)
+  }
+}
+
+function checkSeeds(graph: Graph, seeds: readonly string[]): void {
+  const outputs = graph.outputs.map((output) => output.name)
+  for (const name of seeds)
+    if (!outputs.includes(name))
+      throw new NotFoundError(
+        `vjp: "seeds" names "${name}", which is no output of the graph`,
+        `Its outputs are ${outputs.map((output) => `"${output}"`).join(', ')}`,
+      )
+}
+
+function namesOf(graph: Graph): Set<string> {
+  return new Set([
+    ...graph.inputs.map((input) => input.name),
+    ...graph.initializers.keys(),
+    ...graph.nodes.flatMap((node) => node.outputs),
+  ])
+}
