@@ -33,6 +33,15 @@ export function checkUnits({ units }: MaxSquaredNorm, parameters: TensorMap): vo
   }
 }
 
+/** What the kernel wants to know of one parameter: nothing where it is free. */
+export function unitsOf(
+  { limit, units }: MaxSquaredNorm,
+  name: string,
+): { maxSquaredNorm?: number; units?: 'rows' | 'columns' } {
+  const axis = Object.hasOwn(units, name) ? units[name] : undefined
+  return axis === undefined ? {} : { maxSquaredNorm: limit, units: axis }
+}
+
 function list(parameters: TensorMap): string {
   const names = Object.keys(parameters)
   return names.length > 12 ? `${names.slice(0, 12).join(', ')}, …` : names.join(', ')

@@ -2,7 +2,7 @@ import { sgd as sgdKernel } from '@imago/kernels'
 import { ArgumentError, type TensorMap } from '@imago/tensor'
 import { clipByGlobalNorm } from './clip-by-global-norm.js'
 import { finiteNumber } from './finite-number.js'
-import { checkUnits, type MaxSquaredNorm } from './max-squared-norm.js'
+import { checkUnits, type MaxSquaredNorm, unitsOf } from './max-squared-norm.js'
 import type { Optimizer, Schedule } from './optimizer.js'
 import { asSchedule } from './schedules/constant.js'
 import { slots } from './slots.js'
@@ -60,8 +60,7 @@ export function sgd(options: SgdOptions): Optimizer {
           momentum: p,
           weightDecay: decayBiases || parameter.dims.length > 1 ? weightDecay : 0,
           gradientScale: clipped?.scale ?? 1,
-          maxSquaredNorm: maxSquaredNorm?.units[name] && maxSquaredNorm.limit,
-          units: maxSquaredNorm?.units[name],
+          ...(maxSquaredNorm && unitsOf(maxSquaredNorm, name)),
         })
       memory.advance()
       return { rate: epsilon, ...(clipped && { gradientNorm: clipped.norm }) }

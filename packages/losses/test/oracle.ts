@@ -1,0 +1,89 @@
+/**
+ * The losses as the formulas are printed, in plain float64, rows as arrays: what the tests judge by. Nothing of it is shared
+ * with the kernels.
+ */
+export type Matrix = readonly (readonly number[])[]
+
+export function softmax(logits: readonly number[], temperature: number): number[] {
+  const max = Math.max(...logits)
+  const e = logits.map((z) => Math.exp((z - max) / temperature))
+  const sum = e.reduce((a, b) => a + b)
+  return e.map((x) => x / sum)
+}
+
+/** Σ p·log(p/q), nats. */
+export function kl(p: readonly number[], q: readonly number[]): number {
+  return p.reduce((sum, x, i) => sum + (x === 0 ? 0 : x * Math.log(x / q[i]!)), 0)
+}
+
+/** Σ_rows w·[(1−a)·T²·KL + a·CE] / Σ w; label −1: soft term only; label −100: left out. */
+export function softTargetValue(
+  student: Matrix,
+  teacher: Matrix,
+  options: { temperature: number; hardWeight?: number; labels?: readonly number[]; weights?: readonly number[] },
+): number {
+  const { temperature: t, hardWeight: a = 0, labels, weights } = options
+  return mean(student, labels, weights, (z, row, label) => {
+    const soft = t * t * kl(softmax(teacher[row]!, t), softmax(z, t))
+    return (1 - a) * soft + a * crossEntropyRow(z, label, 0)
+  })
+}
+
+export function crossEntropyValue(
+  student: Matrix,
+  labels: readonly number[],
+  smoothing: number,
+  weights?: readonly number[],
+): number {
+  return mean(student, labels, weights, (z, _, label) => crossEntropyRow(z, label, smoothing))
+}
+
+export function regressionValue(
+  student: Matrix,
+  teacher: Matrix,
+  zeroMean: boolean,
+  weights?: readonly number[],
+): number {
+  const centred = (row: readonly number[]) => {
+    const m = zeroMean ? row.reduce((a, b) => a + b) / row.length : 0
+    return row.map((x) => x - m)
+  }
+  return mean(student, undefined, weights, (z, row) => {
+    const v = centred(teacher[row]!)
+    return centred(z).reduce((sum, x, i) => sum + (x - v[i]!) ** 2 / 2, 0)
+  })
+}
+
+/** Central differences of a float64 function of one matrix. */
+export function finiteDifferences(value: (student: Matrix) => number, student: Matrix, step: number = 1e-4): number[] {
+  return student.flatMap((row, r) =>
+    row.map((_, c) => {
+      const moved = (by: number) => student.map((z, i) => z.map((x, j) => (i === r && j === c ? x + by : x)))
+      return (value(moved(step)) - value(moved(-step))) / (2 * step)
+    }),
+  )
+}
+
+function crossEntropyRow(z: readonly number[], label: number, smoothing: number): number {
+  if (label === -1) return 0
+  const q = softmax(z, 1)
+  return -q.reduce((sum, x, c) => sum + ((c === label ? 1 - smoothing : 0) + smoothing / z.length) * Math.log(x), 0)
+}
+
+function mean(
+  student: Matrix,
+  labels: readonly number[] | undefined,
+  weights: readonly number[] | undefined,
+  row: (z: readonly number[], row: number, label: number) => number,
+): number {
+  let sum = 0
+  let total = 0
+  for (const [r, z] of student.entries()) {
+    const label = labels?.[r] ?? -1
+    const w = weights?.[r] ?? 1
+    if (w === 0 || label === -100) continue
+    sum += w * row(z, r, label)
+    total += w
+  }
+  return total === 0 ? 0 : sum / total
+}
