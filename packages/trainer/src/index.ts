@@ -1,1 +1,22 @@
-export {}
+export { type Agreement, agreement } from './agreement.js'
+export { checkpointFolder } from './checkpoint/checkpoint-folder.js'
+export { type MetricsLog, metricsLog } from './checkpoint/metrics-log.js'
+export { claimRunFolder, type RunFolder, readRunFile } from './checkpoint/run-folder.js'
+export { differences } from './differences.js'
+export { type DistillOptions, distill } from './distill.js'
+export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
+export type { CheckpointOptions, FitOptions, Outcome } from './fit.js'
+export type { Json, JsonObject } from './json.js'
+export type {
+  CheckpointReport,
+  EpochReport,
+  Parts,
+  Report,
+  ResumeReport,
+  StepReport,
+  TargetsReport,
+  WarningReport,
+} from './report.js'
+export type { CheckpointStore, Meter, TrainingState } from './state.js'
+export { predictStudent, type TrainableStudent } from './student.js'
+export { type TrainOptions, train } from './train.js'

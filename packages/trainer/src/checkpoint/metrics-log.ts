@@ -1,0 +1,48 @@
+import { appendFile, readFile } from 'node:fs/promises'
+import type { JsonObject } from '../json.js'
+import { writeAtomic } from './atomic-file.js'
+
+/** A file of JSON objects, one a line, that only grows. */
+export interface MetricsLog {
+  readonly path: string
+  append(row: JsonObject): Promise<void>
+  /**
+   * Drop what was recorded after `step`, and a last line that a kill cut off: training goes on from there and will
+   * record it again. Rows without a step stay.
+   */
+  rewind(step: number): Promise<void>
+  rows(): Promise<JsonObject[]>
+}
+
+export function metricsLog(path: string): MetricsLog {
+  const lines = async (): Promise<{ text: string; row: JsonObject }[]> => {
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return ''
+      throw error
+    })
+    return text
+      .split('\n')
+      .slice(0, -1)
+      .flatMap((line) => {
+        const row = parse(line)
+        return row ? [{ text: line, row }] : []
+      })
+  }
+  return {
+    path,
+    append: (row) => appendFile(path, `${JSON.stringify(row)}\n`),
+    async rewind(step) {
+      const kept = (await lines()).filter(({ row }) => typeof row.step !== 'number' || row.step <= step)
+      await writeAtomic(path, [new TextEncoder().encode(kept.map(({ text }) => `${text}\n`).join(''))])
+    },
+    rows: async () => (await lines()).map(({ row }) => row),
+  }
+}
+
+function parse(line: string): JsonObject | undefined {
+  try {
+    return JSON.parse(line) as JsonObject
+  } catch {
+    return undefined
+  }
+}
