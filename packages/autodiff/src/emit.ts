@@ -1,9 +1,6 @@
-import { equalDim, equalShape, type Shape } from '@imago/onnx'
+import { equalDim, equalShape, type Shape, typeCode } from '@imago/onnx'
 import { range } from './axes.js'
 import type { RuleContext } from './rule.js'
-
-/** ONNX's numbers of the element types that the rules cast to. */
-export const elementType = { float32: 1, int64: 7, float64: 11 } as const
 
 /**
  * Sum a cotangent over the axes that broadcasting stretched: from the shape of the result `from` back to the shape of the
@@ -57,7 +54,8 @@ export function expandLike(ctx: RuleContext, value: string, like: string, axes: 
   // Expand broadcasts both ways, so 1 stands for every axis that has its size already, whatever that is at run time.
   const target = shape?.map((dim, i) => (axes.includes(i) ? dim : 1))
   if (target?.every((dim) => dim === 1)) return value
-  return ctx.b.op('Expand', [value, isStatic(target) ? ctx.b.ints(target) : ctx.shapeOf(like)])
+  const sizes = staticSizes(target)
+  return ctx.b.op('Expand', [value, sizes === undefined ? ctx.shapeOf(like) : ctx.b.ints(sizes)])
 }
 
 /** Zeros in the shape and type of a forward value. */
@@ -69,8 +67,8 @@ export function zerosLike(ctx: RuleContext, like: string): string {
 export function countOf(ctx: RuleContext, value: string, axes?: readonly number[]): number | string {
   const shape = ctx.shape(value)
   if (shape !== undefined) {
-    const along: Shape = axes === undefined ? shape : axes.map((axis) => shape[axis]!)
-    if (isStatic(along)) return along.reduce((product, dim) => product * dim, 1)
+    const along = staticSizes(axes === undefined ? shape : axes.map((axis) => shape[axis]!))
+    if (along !== undefined) return along.reduce((product, dim) => product * dim, 1)
   }
   const sizes = ctx.shapeOf(value)
   const along = axes === undefined ? sizes : ctx.b.op('Gather', [sizes, ctx.b.ints(axes)], { axis: 0 })
@@ -82,15 +80,15 @@ export function countAsFloat(ctx: RuleContext, value: string, axes?: readonly nu
   const count = countOf(ctx, value, axes)
   return typeof count === 'number'
     ? ctx.scalar(count, value)
-    : ctx.b.op('Cast', [count], { to: elementType[ctx.type(value)] })
+    : ctx.b.op('Cast', [count], { to: typeCode(ctx.type(value)) })
 }
 
 /** `condition` (bool) as 0 and 1 of the type of `like`. */
 export function mask(ctx: RuleContext, condition: string, like: string): string {
-  return ctx.b.op('Cast', [condition], { to: elementType[ctx.type(like)] })
+  return ctx.b.op('Cast', [condition], { to: typeCode(ctx.type(like)) })
 }
 
-/** True where every size is a number. */
-export function isStatic(shape: Shape | undefined): shape is readonly number[] {
-  return shape?.every((dim) => typeof dim === 'number') ?? false
+/** The sizes, if all of them are numbers. */
+export function staticSizes(shape: Shape | undefined): readonly number[] | undefined {
+  return shape?.every((dim) => typeof dim === 'number') ? (shape as readonly number[]) : undefined
 }

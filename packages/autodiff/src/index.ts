@@ -11,4 +11,5 @@ export {
   type Zero,
   zero,
 } from './rule.js'
+export { type TrainingForm, type TrainingOptions, training } from './training.js'
 export { type VjpOptions, vjp } from './vjp.js'

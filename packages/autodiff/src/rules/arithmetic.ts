@@ -1,4 +1,5 @@
-import { elementType, mask, unbroadcast } from '../emit.js'
+import { typeCode } from '@imago/onnx'
+import { mask, unbroadcast } from '../emit.js'
 import type { Rule, RuleTable } from '../rule.js'
 
 const add: Rule = (node, ctx, [dY]) =>
@@ -62,7 +63,7 @@ const pow: Rule = (node, ctx, [dY]) => {
     if (single === 2) return b.op('Mul', [x, ctx.scalar(2, x)])
     if (single === 0.5) return b.op('Div', [ctx.scalar(0.5, x), y])
     if (single !== undefined) return b.op('Mul', [b.op('Pow', [x, ctx.scalar(single - 1, x)]), ctx.scalar(single, x)])
-    const power = b.op('Cast', [p], { to: elementType[ctx.type(x)] })
+    const power = b.op('Cast', [p], { to: typeCode(ctx.type(x)) })
     // Where p is 0 the slope is 0; x^(−1) would make it NaN at x = 0.
     const still = b.op('Equal', [power, ctx.scalar(0, x)])
     const below = b.op('Where', [still, ctx.scalar(1, x), b.op('Sub', [power, ctx.scalar(1, x)])])
@@ -76,7 +77,7 @@ const pow: Rule = (node, ctx, [dY]) => {
   const dP = (): string => {
     const positive = b.op('Where', [b.op('Greater', [x, ctx.scalar(0, x)]), x, ctx.scalar(1, x)])
     const gradient = unbroadcast(ctx, b.op('Mul', [dY!, b.op('Mul', [y, b.op('Log', [positive])])]), y, p)
-    return b.op('Cast', [gradient], { to: elementType[ctx.type(p)] })
+    return b.op('Cast', [gradient], { to: typeCode(ctx.type(p)) })
   }
   return [ctx.needs(0) ? unbroadcast(ctx, dX(), y, x) : undefined, ctx.needs(1) ? dP() : undefined]
 }
