@@ -3,50 +3,53 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { StateError } from '@imago/tensor'
 
-const name = 'run.lock'
-
-/** Locks of this process. A lock with our pid that is not here was left by a process that had the same number. */
+/**
+ * Locks that this process holds or is about to. A lock with our pid that is not here was left by a process that had the same
+ * number: pids are few in a container.
+ */
 const held = new Set<string>()
 let counter = 0
 
 interface Holder {
   readonly pid: number
   readonly host: string
+  /** Tells two locks of one process apart. */
+  readonly nonce: string
 }
 
 /**
- * Take a folder for this process; resolves to the function that gives it back. The lock of a process that is no longer
- * alive is taken over.
+ * Take a folder for this process; resolves to the function that gives it back. The lock of a process that is no longer alive
+ * is taken over.
  *
  * @throws StateError naming the holder's pid and host
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  const path = join(folder, name)
-  const own = join(folder, `.${name}.${process.pid}-${counter++}`)
-  const text = `${JSON.stringify({ pid: process.pid, host: hostname() })}\n`
-  await writeFile(own, text, { flag: 'wx' })
+  return take(folder, join(folder, 'run.lock'), 0)
+}
+
+async function take(folder: string, path: string, depth: number): Promise<() => Promise<void>> {
+  const nonce = `${process.pid}-${counter++}-${Math.trunc(performance.timeOrigin)}`
+  const own = join(folder, `.run.lock.${nonce}`)
+  await writeFile(own, `${JSON.stringify({ pid: process.pid, host: hostname(), nonce } satisfies Holder)}\n`)
+  held.add(nonce)
+  let got = false
   try {
-    // A few rounds: between two looks the holder may end, or another process may take over first.
-    for (let round = 0; round < 20; round++) {
-      if (await claim(own, path)) {
-        held.add(path)
-        return async () => {
-          if (held.delete(path)) await rm(path, { force: true })
-        }
-      }
-      const found = await readFile(path, 'utf8').catch(() => undefined)
-      if (found === undefined) continue
-      const holder = parse(found)
-      if (holder && isAlive(holder, path))
-        throw new StateError(
-          `${folder} is in use by process ${holder.pid} on ${holder.host}`,
-          `Wait for it, choose another folder, or delete ${path} if that process is not imago`,
-        )
-      await takeAway(path, found, `${own}.stale`)
+    // A few rounds: between two looks the holder may end, or another process may be faster.
+    for (let round = 0; round < 20 && !got; round++) {
+      got = await claim(own, path)
+      if (got) break
+      const holder = await holderOf(path)
+      if (holder === 'none') continue
+      if (holder !== 'unreadable' && isAlive(holder)) throw inUse(folder, path, holder)
+      got = await takeOver(folder, path, own, depth)
     }
-    throw new StateError(`${folder} could not be locked: other processes keep taking it`, 'Choose another folder')
+    if (!got) throw new StateError(`${folder} could not be locked: others keep taking it`, 'Choose another folder')
   } finally {
+    if (!got) held.delete(nonce)
     await rm(own, { force: true })
+  }
+  return async () => {
+    if (held.delete(nonce)) await rm(path, { force: true })
   }
 }
 
@@ -61,35 +64,50 @@ async function claim(own: string, path: string): Promise<boolean> {
   }
 }
 
-/** Move a dead holder's lock away. Where another process was faster, what was moved is its lock: put it back. */
-async function takeAway(path: string, expected: string, aside: string): Promise<void> {
+/**
+ * Replace the lock of a dead holder. Only who holds the lock of the lock may, and looks again first: else the second of two
+ * that saw the same dead holder would push the first one's fresh lock away.
+ */
+async function takeOver(folder: string, path: string, own: string, depth: number): Promise<boolean> {
+  if (depth > 3)
+    throw new StateError(`${folder} is locked by processes that all ended while they took it`, `Delete ${path}`)
+  const release = await take(folder, `${path}.over`, depth + 1)
   try {
-    await rename(path, aside)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
+    const holder = await holderOf(path)
+    if (holder === 'none' || (holder !== 'unreadable' && isAlive(holder))) return false
+    await rename(own, path)
+    return true
+  } finally {
+    await release()
   }
-  if ((await readFile(aside, 'utf8')) !== expected) await link(aside, path).catch(() => {})
-  await rm(aside, { force: true })
 }
 
-function parse(text: string): Holder | undefined {
+async function holderOf(path: string): Promise<Holder | 'none' | 'unreadable'> {
+  const text = await readFile(path, 'utf8').catch(() => undefined)
+  if (text === undefined) return 'none'
   try {
     const value = JSON.parse(text) as Holder
-    return Number.isSafeInteger(value?.pid) && value.pid > 0 && typeof value.host === 'string' ? value : undefined
+    return Number.isSafeInteger(value?.pid) && value.pid > 0 && typeof value.host === 'string' ? value : 'unreadable'
   } catch {
-    return undefined
+    return 'unreadable'
   }
 }
 
 /** A holder on another machine cannot be asked, so it counts as alive. */
-function isAlive({ pid, host }: Holder, path: string): boolean {
+function isAlive({ pid, host, nonce }: Holder): boolean {
   if (host !== hostname()) return true
-  if (pid === process.pid) return held.has(path)
+  if (pid === process.pid) return held.has(nonce)
   try {
     process.kill(pid, 0)
     return true
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
+}
+
+function inUse(folder: string, path: string, { pid, host }: Holder): StateError {
+  return new StateError(
+    `${folder} is in use by process ${pid} on ${host}`,
+    `Wait for it, choose another folder, or delete ${path} if that process is not imago`,
+  )
 }

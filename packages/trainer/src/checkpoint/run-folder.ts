@@ -82,7 +82,7 @@ async function makeFolder(path: string): Promise<void> {
 async function checkMarker(path: string, config: JsonObject): Promise<boolean> {
   const bytes = await readIfThere(join(path, marker))
   if (!bytes) {
-    const others = (await readdir(path)).filter((name) => !name.startsWith('.') && name !== 'run.lock')
+    const others = (await readdir(path)).filter((name) => !name.startsWith('.') && !name.startsWith('run.lock'))
     if (others.length === 0) return false
     throw new StateError(
       `${path} holds files that are no imago run (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''})`,
