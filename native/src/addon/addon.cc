@@ -1,0 +1,105 @@
+// N-API glue: unpack, check, call, pack. No arithmetic here. The face is packages/kernels/src/binding.ts.
+#include <napi.h>
+
+#include <cstdlib>
+#include <memory>
+#include <string>
+
+#include "addon/arguments.h"
+#include "common/thread_pool.h"
+#include "registry/registry.h"
+
+namespace imago {
+namespace {
+
+/** What one environment (the main thread or a worker) has of its own. */
+struct Instance {
+  Isa isa = best_isa();
+};
+
+Instance& instance(Napi::Env env) { return *env.GetInstanceData<Instance>(); }
+
+Napi::Value call(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() != 3) throw Napi::TypeError::New(env, "call(kernel, buffers, scalars) takes three arguments");
+  Arguments arguments;
+  const Entry& entry = unpack(env, info[0], info[1], info[2], arguments);
+  const imago_kernel& kernel = *entry.description;
+  const std::string problem = check(kernel, arguments.buffers, arguments.scalars);
+  if (!problem.empty()) throw Napi::Error::New(env, problem);
+
+  char message[512] = "";
+  const imago_call kernel_call = {arguments.buffers, arguments.scalars, message, sizeof message};
+  if (entry.cpu[static_cast<int>(instance(env).isa)](&kernel_call) != 0)
+    throw Napi::Error::New(env, std::string(kernel.name) + ": " + message);
+  return env.Undefined();
+}
+
+Napi::Value kernels(const Napi::CallbackInfo& info) {
+  const auto all = entries();
+  Napi::Array names = Napi::Array::New(info.Env(), all.size());
+  for (uint32_t i = 0; i < all.size(); i++) names[i] = all[i].description->name;
+  return names;
+}
+
+Napi::Value describe(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  Napi::Array available = Napi::Array::New(env);
+  for (size_t i = 0; i < isa_count; i++)
+    if (is_available(static_cast<Isa>(i))) available[available.Length()] = name_of(static_cast<Isa>(i));
+  Napi::Object result = Napi::Object::New(env);
+  result["isa"] = name_of(instance(env).isa);
+  result["available"] = available;
+  result["threads"] = Napi::Number::New(env, static_cast<double>(thread_count()));
+  return result;
+}
+
+void choose_isa(Napi::Env env, const std::string& name, const char* who) {
+  if (!parse_isa(name, instance(env).isa))
+    throw Napi::Error::New(env, std::string(who) + ": '" + name + "' is not available here; choose one of " +
+                                    available_isas(", "));
+}
+
+Napi::Value set_isa(const Napi::CallbackInfo& info) {
+  if (info.Length() != 1 || !info[0].IsString())
+    throw Napi::TypeError::New(info.Env(), "setIsa(isa) takes the name of an instruction set");
+  choose_isa(info.Env(), info[0].As<Napi::String>(), "setIsa");
+  return info.Env().Undefined();
+}
+
+/** Whatever C++ throws becomes a JavaScript exception; nothing else may cross the C frames of Node. */
+template <Napi::Value (*function)(const Napi::CallbackInfo&)>
+Napi::Value guarded(const Napi::CallbackInfo& info) {
+  try {
+    return function(info);
+  } catch (const Napi::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    throw Napi::Error::New(info.Env(), error.what());
+  } catch (...) {
+    throw Napi::Error::New(info.Env(), "a kernel threw something that is not an exception");
+  }
+}
+
+Napi::Object init(Napi::Env env, Napi::Object exports) {
+  env.SetInstanceData(new Instance);
+  // Read here and once: a process chooses before it loads the addon.
+  const char* isa = std::getenv("IMAGO_CPU_ISA");
+  if (isa != nullptr && *isa != '\0') choose_isa(env, isa, "IMAGO_CPU_ISA");
+  const char* threads = std::getenv("IMAGO_NUM_THREADS");
+  if (threads != nullptr && *threads != '\0' && !configure_threads(threads))
+    throw Napi::Error::New(env, std::string("IMAGO_NUM_THREADS must be a whole number in [1, 256], got '") + threads + "'");
+
+  exports["abiVersion"] = Napi::Number::New(env, IMAGO_ABI_VERSION);
+  exports["kernels"] = Napi::Function::New<guarded<kernels>>(env, "kernels");
+  exports["info"] = Napi::Function::New<guarded<describe>>(env, "info");
+  exports["setIsa"] = Napi::Function::New<guarded<set_isa>>(env, "setIsa");
+  exports["call"] = Napi::Function::New<guarded<call>>(env, "call");
+  return exports;
+}
+
+}  // namespace
+}  // namespace imago
+
+Napi::Object init_imago(Napi::Env env, Napi::Object exports) { return imago::init(env, exports); }
+NODE_API_MODULE(imago_native, init_imago)

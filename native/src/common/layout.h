@@ -1,0 +1,138 @@
+// Two ways to put rows into vectors, so that one set of loops serves 10 classes and 100,000.
+//
+//   Wide    one row at a time: vector i holds classes i·W … i·W + W − 1. What belongs to the row is the same in every lane.
+//   Narrow  W rows at a time: vector i holds class i of each. What belongs to a row is in its lane; nothing is summed across.
+//
+// A block is the rows that are computed together (1 or W). Its logits are staged into aligned scratch of `vectors` vectors,
+// so what follows knows neither tails nor half precision, and an output may overwrite its input.
+#pragma once
+#include "common/vector_math.h"
+
+namespace imago::IMAGO_ISA {
+
+/** Where logits come from: rows of `Source::Element`, read W at a time. */
+struct Float32 {
+  typedef float Element;
+  IMAGO_INLINE F read(const float* p) { return load(p); }
+};
+struct Float16 {
+  typedef uint16_t Element;
+  IMAGO_INLINE F read(const uint16_t* p) {
+    Words16 x;
+    memcpy(&x, p, sizeof x);
+    return from_float16(x);
+  }
+};
+struct Bfloat16 {
+  typedef uint16_t Element;
+  IMAGO_INLINE F read(const uint16_t* p) {
+    Words16 x;
+    memcpy(&x, p, sizeof x);
+    return from_bfloat16(x);
+  }
+};
+
+/** The last `count` < W elements of a row; the others are `fill`. */
+template <class Source>
+IMAGO_INLINE F read_part(const typename Source::Element* p, size_t count, float fill) {
+  typename Source::Element buffer[W] = {};
+  for (size_t i = 0; i < count; i++) buffer[i] = p[i];
+  const F x = Source::read(buffer);
+  return select(iota() < all_int(static_cast<int32_t>(count)), x, all(fill));
+}
+
+/** Largest and smallest logit of each row of a block. */
+struct Range {
+  F max;
+  F min;
+};
+
+struct Wide {
+  static constexpr size_t rows = 1;
+  static size_t vectors(size_t classes) { return (classes + W - 1) / W; }
+  IMAGO_INLINE F sum(F x) { return all(sum_of(x)); }
+  /** The class in every lane of vector i. */
+  IMAGO_INLINE I classes_of(size_t i) { return iota() + all_int(static_cast<int32_t>(i * W)); }
+
+  /** Lanes behind the last class are −∞: no mass. */
+  template <class Source>
+  static Range stage(const typename Source::Element* const* row, size_t, size_t classes, float* out) {
+    const typename Source::Element* p = row[0];
+    F max0 = all(-infinity), max1 = max0, min0 = all(infinity), min1 = min0;
+    size_t i = 0;
+    for (; i + 2 * W <= classes; i += 2 * W) {
+      const F a = Source::read(p + i), b = Source::read(p + i + W);
+      store(out + i, a);
+      store(out + i + W, b);
+      max0 = max(max0, a);
+      max1 = max(max1, b);
+      min0 = min(min0, a);
+      min1 = min(min1, b);
+    }
+    for (; i + W <= classes; i += W) {
+      const F a = Source::read(p + i);
+      store(out + i, a);
+      max0 = max(max0, a);
+      min0 = min(min0, a);
+    }
+    if (i < classes) {
+      const F a = read_part<Source>(p + i, classes - i, -infinity);
+      store(out + i, a);
+      max0 = max(max0, a);
+      min0 = min(min0, read_part<Source>(p + i, classes - i, infinity));
+    }
+    return {all(max_of(max(max0, max1))), all(min_of(min(min0, min1)))};
+  }
+
+  /** Writes value(0) … value(vectors − 1) to the row. */
+  template <class Value>
+  static void unstage(float* const* row, size_t, size_t classes, Value value) {
+    float* const p = row[0];
+    size_t i = 0;
+    for (; i + W <= classes; i += W) store(p + i, value(i / W));
+    if (i < classes) store_part(p + i, classes - i, value(i / W));
+  }
+};
+
+struct Narrow {
+  static constexpr size_t rows = W;
+  static size_t vectors(size_t classes) { return classes; }
+  IMAGO_INLINE F sum(F x) { return x; }
+  IMAGO_INLINE I classes_of(size_t i) { return all_int(static_cast<int32_t>(i)); }
+
+  /** Lanes behind the last row repeat the first; nobody looks at them. */
+  template <class Source>
+  static Range stage(const typename Source::Element* const* row, size_t count, size_t classes, float* out) {
+    Range range = {all(-infinity), all(infinity)};
+    for (size_t first = 0; first < classes; first += W) {
+      const size_t width = classes - first < W ? classes - first : W;
+      float tile[W][W];
+      for (size_t r = 0; r < W; r++) {
+        const typename Source::Element* p = row[r < count ? r : 0] + first;
+        store(tile[r], width == W ? Source::read(p) : read_part<Source>(p, width, 0));
+      }
+      for (size_t c = 0; c < width; c++) {
+        F x;
+        for (size_t r = 0; r < W; r++) x[r] = tile[r][c];
+        store(out + (first + c) * W, x);
+        range.max = max(range.max, x);
+        range.min = min(range.min, x);
+      }
+    }
+    return range;
+  }
+
+  template <class Value>
+  static void unstage(float* const* row, size_t count, size_t classes, Value value) {
+    for (size_t c = 0; c < classes; c++) {
+      float lanes[W];
+      store(lanes, value(c));
+      for (size_t r = 0; r < count; r++) row[r][c] = lanes[r];
+    }
+  }
+};
+
+/** Below this many classes vectors along a row would be mostly tail; above it W rows at once leave the L1 cache. */
+inline constexpr size_t narrow_classes = 128;
+
+}  // namespace imago::IMAGO_ISA

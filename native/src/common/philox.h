@@ -1,0 +1,60 @@
+// Philox 4x32-10 (Salmon et al. 2011), W blocks at once; the same words as packages/tensor/src/philox.ts.
+#pragma once
+#include "common/simd.h"
+
+namespace imago::IMAGO_ISA {
+
+/** The four words of W blocks: word k of block i in lane i of words[k]. */
+struct PhiloxBlocks {
+  U words[4];
+};
+
+typedef uint64_t Wide64 __attribute__((vector_size(W * 4)));
+
+/** Products of the even lanes, 32 × 32 → 64 bits. */
+IMAGO_INLINE Wide64 multiply_even(Wide64 a, Wide64 m) {
+#if defined(__AVX512F__)
+  return (Wide64)_mm512_mul_epu32((__m512i)a, (__m512i)m);
+#elif defined(__AVX2__)
+  return (Wide64)_mm256_mul_epu32((__m256i)a, (__m256i)m);
+#elif defined(__SSE2__)
+  return (Wide64)_mm_mul_epu32((__m128i)a, (__m128i)m);
+#else
+  return (a & 0xffffffff) * (m & 0xffffffff);
+#endif
+}
+
+struct Product {
+  U high;
+  U low;
+};
+/** a · multiplier in every lane, both halves (lanes are little-endian pairs of a 64-bit vector). */
+IMAGO_INLINE Product multiply(U a, uint32_t multiplier) {
+  const Wide64 m = multiplier - Wide64{};
+  const Wide64 even = multiply_even((Wide64)a, m);
+  const Wide64 odd = multiply_even((Wide64)a >> 32, m);
+  const Wide64 lower = Wide64{} + 0xffffffff;
+  return {(U)((even >> 32) | (odd & ~lower)), (U)((even & lower) | (odd << 32))};
+}
+
+/** Blocks `first` … first + W − 1 of the stream under the key: the counter's lower 64 bits are the block's number. */
+IMAGO_INLINE PhiloxBlocks philox(uint64_t first, uint32_t key0, uint32_t key1) {
+  U c0, c1, c2{}, c3{};
+  for (size_t i = 0; i < W; i++) {
+    c0[i] = static_cast<uint32_t>(first + i);
+    c1[i] = static_cast<uint32_t>((first + i) >> 32);
+  }
+  for (int round = 0; round < 10; round++) {
+    const Product a = multiply(c0, 0xd2511f53);
+    const Product b = multiply(c2, 0xcd9e8d57);
+    c0 = b.high ^ c1 ^ key0;
+    c1 = b.low;
+    c2 = a.high ^ c3 ^ key1;
+    c3 = a.low;
+    key0 += 0x9e3779b9;
+    key1 += 0xbb67ae85;
+  }
+  return {{c0, c1, c2, c3}};
+}
+
+}  // namespace imago::IMAGO_ISA

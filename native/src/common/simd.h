@@ -1,0 +1,169 @@
+// Vectors of the instruction set that this file is compiled for (IMAGO_ISA: portable, avx2 or avx512).
+//
+// Everything here lives in namespace imago::IMAGO_ISA and is always inlined. A per-ISA file must not instantiate std::
+// templates or call inline functions of other headers: the linker keeps one copy of those, perhaps the AVX-512 one, and
+// the portable path would then die of an illegal instruction on an older processor.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "imago's kernels need GCC or Clang (on Windows: clang-cl); IMAGO_NATIVE=off builds without them"
+#endif
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#define IMAGO_INLINE static inline __attribute__((always_inline))
+
+namespace imago::IMAGO_ISA {
+
+#if defined(__AVX512F__)
+inline constexpr size_t W = 16;
+#elif defined(__AVX2__)
+inline constexpr size_t W = 8;
+#else
+inline constexpr size_t W = 4;
+#endif
+
+typedef float F __attribute__((vector_size(W * 4)));       // W floats
+typedef int32_t I __attribute__((vector_size(W * 4)));     // W integers; as a mask: all bits or none
+typedef uint32_t U __attribute__((vector_size(W * 4)));    // W words
+typedef double D __attribute__((vector_size(W * 4)));      // W / 2 doubles
+typedef float Half __attribute__((vector_size(W * 2)));    // W / 2 floats
+typedef uint16_t Words16 __attribute__((vector_size(W * 2)));  // W half-precision bit patterns
+
+inline constexpr float infinity = __builtin_inff();
+
+IMAGO_INLINE F all(float x) { return x - F{}; }
+IMAGO_INLINE I all_int(int32_t x) { return x - I{}; }
+
+IMAGO_INLINE F load(const float* p) {
+  F x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+IMAGO_INLINE void store(float* p, F x) { memcpy(p, &x, sizeof x); }
+/** The first `count` < W elements, the others are `fill`. */
+IMAGO_INLINE F load_part(const float* p, size_t count, float fill) {
+  float buffer[W];
+  for (size_t i = 0; i < W; i++) buffer[i] = i < count ? p[i] : fill;
+  return load(buffer);
+}
+IMAGO_INLINE void store_part(float* p, size_t count, F x) {
+  float buffer[W];
+  store(buffer, x);
+  for (size_t i = 0; i < count; i++) p[i] = buffer[i];
+}
+
+IMAGO_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
+IMAGO_INLINE I as_int(F x) { return (I)x; }
+IMAGO_INLINE F as_float(I x) { return (F)x; }
+/** 0, 1, … W − 1. */
+IMAGO_INLINE I iota() {
+  I x;
+  for (size_t i = 0; i < W; i++) x[i] = static_cast<int32_t>(i);
+  return x;
+}
+
+// min and max give b where either is NaN: `max(limit, x)` keeps a NaN in x, `max(x, limit)` removes it.
+#if defined(__AVX512F__)
+IMAGO_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
+IMAGO_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
+IMAGO_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+IMAGO_INLINE F sqrt(F x) { return _mm512_sqrt_ps(x); }
+IMAGO_INLINE I round_to_int(F x) { return (I)_mm512_cvtps_epi32(x); }
+#elif defined(__AVX2__)
+IMAGO_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
+IMAGO_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
+IMAGO_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+IMAGO_INLINE F sqrt(F x) { return _mm256_sqrt_ps(x); }
+IMAGO_INLINE I round_to_int(F x) { return (I)_mm256_cvtps_epi32(x); }
+#elif defined(__SSE2__)
+IMAGO_INLINE F max(F a, F b) { return _mm_max_ps(a, b); }
+IMAGO_INLINE F min(F a, F b) { return _mm_min_ps(a, b); }
+IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
+IMAGO_INLINE F sqrt(F x) { return _mm_sqrt_ps(x); }
+IMAGO_INLINE I round_to_int(F x) { return (I)_mm_cvtps_epi32(x); }
+#else
+IMAGO_INLINE F max(F a, F b) { return a > b ? a : b; }
+IMAGO_INLINE F min(F a, F b) { return a < b ? a : b; }
+IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
+IMAGO_INLINE F sqrt(F x) {
+  for (size_t i = 0; i < W; i++) x[i] = __builtin_sqrtf(x[i]);
+  return x;
+}
+/** For |x| < 2²²: adding 1.5·2²³ leaves the rounded integer in the low bits. */
+IMAGO_INLINE I round_to_int(F x) { return (I)(x + 12582912.0f) - 0x4b400000; }
+#endif
+
+IMAGO_INLINE F to_float(I x) { return __builtin_convertvector(x, F); }
+IMAGO_INLINE D to_double(Half x) { return __builtin_convertvector(x, D); }
+IMAGO_INLINE F abs(F x) { return as_float(as_int(x) & 0x7fffffff); }
+
+/** The sum of the elements, pairwise: the same order for the same W. */
+IMAGO_INLINE float sum_of(F x) {
+  float parts[W];
+  store(parts, x);
+  for (size_t width = W / 2; width > 0; width /= 2)
+    for (size_t i = 0; i < width; i++) parts[i] += parts[i + width];
+  return parts[0];
+}
+IMAGO_INLINE float max_of(F x) {
+  float result = x[0];
+  for (size_t i = 1; i < W; i++) result = x[i] > result ? x[i] : result;
+  return result;
+}
+IMAGO_INLINE float min_of(F x) {
+  float result = x[0];
+  for (size_t i = 1; i < W; i++) result = x[i] < result ? x[i] : result;
+  return result;
+}
+IMAGO_INLINE double sum_of(D x) {
+  double total = 0;
+  for (size_t i = 0; i < W / 2; i++) total += x[i];
+  return total;
+}
+
+/** bfloat16 is the upper half of a float32. */
+IMAGO_INLINE F from_bfloat16(Words16 x) { return (F)(__builtin_convertvector(x, U) << 16); }
+IMAGO_INLINE F from_float16(Words16 x) {
+#if defined(__AVX512F__)
+  return _mm512_cvtph_ps((__m256i)x);
+#elif defined(__AVX2__)
+  return _mm256_cvtph_ps((__m128i)x);
+#else
+  const I bits = (I)__builtin_convertvector(x, U);
+  const I magnitude = bits & 0x7fff;
+  // Normal numbers move to float32's exponent range; subnormal ones are counted in 2⁻²⁴ (as float32 bits they would be
+  // subnormal too, which is 0 here); infinity and NaN keep their exponent of ones.
+  const F normal = as_float(magnitude << 13) * 0x1p112f;
+  const F subnormal = to_float(magnitude) * 0x1p-24f;
+  const F special = as_float((magnitude << 13) | 0x7f800000);
+  const F x32 = select(magnitude < 0x400, subnormal, select(magnitude >= 0x7c00, special, normal));
+  return as_float(as_int(x32) | ((bits & 0x8000) << 16));
+#endif
+}
+
+/**
+ * Inside: round to nearest, denormals are 0 (they cost a hundred cycles each and mean nothing here). Outside: as it was.
+ */
+class FloatingPointMode {
+#if defined(__SSE2__)
+ public:
+  __attribute__((always_inline)) FloatingPointMode() : saved_(_mm_getcsr()) { _mm_setcsr(0x1f80 | 0x8040); }
+  __attribute__((always_inline)) ~FloatingPointMode() { _mm_setcsr(saved_); }
+  FloatingPointMode(const FloatingPointMode&) = delete;
+  FloatingPointMode& operator=(const FloatingPointMode&) = delete;
+
+ private:
+  unsigned saved_;
+#else
+ public:
+  FloatingPointMode() {}
+  ~FloatingPointMode() {}
+#endif
+};
+
+}  // namespace imago::IMAGO_ISA

@@ -1,0 +1,93 @@
+// −Σ t·ln softmax(z) with t = (1 − ε)·onehot(y) + ε/C, and its gradient softmax(z) − t.
+#include "common/row_loss.h"
+#include "common/softmax_terms.h"
+#include "cpu/kernel.h"
+
+namespace imago::IMAGO_ISA {
+namespace {
+
+struct CrossEntropy {
+  const imago_call* call;
+  const Batch& batch;
+  const float* student;
+  double smoothing;
+  static constexpr size_t arrays = 2;
+
+  template <class Layout>
+  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+    const size_t classes = batch.classes;
+    const size_t n = Layout::vectors(classes);
+    float* const z = memory;
+    float* const e = memory + n * W;
+    const RowPointers<const float> student_rows(student, rows, classes);
+    const Range range = Layout::template stage<Float32>(student_rows.row, rows.count, classes, z);
+    const LabelTerm term = label_term<Layout>(z, n, range.max, rows.label, e);
+    const size_t bad = first_bad(rows, 1.0f / term.scale);
+    if (bad != no_row) return bad;
+
+    const F depth = smoothing == 0 ? F{} : mean_depth<Layout>(z, n, range);
+    for (size_t i = 0; i < rows.count; i++) {
+      if (rows.label[i] < 0) continue;
+      double loss = smoothing < 1 ? (1 - smoothing) * static_cast<double>(term.loss[i]) : 0;
+      // −Σ (ε/C)·ln q, with −ln q = (max − z) + ln Σ e^(z − max): no term is negative.
+      if (smoothing > 0) loss += smoothing * (static_cast<double>(depth[i]) + static_cast<double>(term.log_sum[i]));
+      terms.first += batch.share(rows.index[i]) * loss;
+    }
+    if (batch.gradient == nullptr) return no_row;
+
+    const RowPointers<float> gradient(batch.gradient, rows, classes);
+    const double everywhere = smoothing / static_cast<double>(classes);
+    const F factor = select(rows.label >= 0, rows.weight, F{});
+    const F scale = term.scale * factor;
+    const F shift = factor * static_cast<float>(everywhere);
+    const F at_label = (term.label_difference + static_cast<float>(smoothing - everywhere)) * factor;
+    Layout::unstage(gradient.row, rows.count, classes, [&](size_t i) {
+      return select(Layout::classes_of(i) == rows.label, at_label, load(e + i * W) * scale - shift);
+    });
+    return no_row;
+  }
+
+  /** (1/C)·Σ (max − z) per row; infinite where a class is excluded. */
+  template <class Layout>
+  F mean_depth(const float* z, size_t n, Range range) const {
+    Sum sum;
+    F part{};
+    const I classes = all_int(static_cast<int32_t>(batch.classes));
+    in_blocks(
+        n,
+        [&](size_t i) {
+          const F depth = range.max - load(z + i * W);
+          part += select(Layout::classes_of(i) < classes && depth < all(infinity), depth, F{});
+        },
+        [&] {
+          sum.add(part);
+          part = F{};
+        });
+    const F mean = Layout::sum(sum.value()) * static_cast<float>(1.0 / static_cast<double>(batch.classes));
+    return select(range.min == all(-infinity), all(infinity), mean);
+  }
+
+  int explain(size_t row) const {
+    return explain_row<Float32>(call, "student", student + row * batch.classes, batch.classes, row, false);
+  }
+};
+
+}  // namespace
+}  // namespace imago::IMAGO_ISA
+
+IMAGO_KERNEL(cross_entropy) {
+  const double smoothing = call->scalars[2];
+  if (!(smoothing >= 0 && smoothing <= 1)) return refuse(call, "smoothing must be in [0, 1], got %g", smoothing);
+  Batch batch{size(call, 0),
+              size(call, 1),
+              buffer<const int32_t>(call, 1),
+              buffer<const float>(call, 2),
+              call->scalars[3],
+              buffer<float>(call, 3)};
+  if (const int refused = prepare(call, batch)) return refused;
+  const CrossEntropy kernel{call, batch, buffer<const float>(call, 0), smoothing};
+  Terms mean;
+  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  *buffer<double>(call, 4) = mean.first;
+  return 0;
+}

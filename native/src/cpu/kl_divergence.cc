@@ -1,0 +1,55 @@
+// KL(softmax(v/T) ‖ softmax(z/T)) and its gradient (q − p)/T with respect to z.
+#include "common/soft_block.h"
+#include "cpu/kernel.h"
+
+namespace imago::IMAGO_ISA {
+namespace {
+
+struct KlDivergence {
+  const imago_call* call;
+  const Batch& batch;
+  const float* student;
+  const float* teacher;
+  double temperature;
+  static constexpr size_t arrays = SoftScratch::arrays;
+
+  template <class Layout>
+  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+    const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
+    const SoftTerm soft =
+        soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature_of(temperature), s);
+    if (soft.bad_row != no_row) return soft.bad_row;
+    for (size_t i = 0; i < rows.count; i++)
+      terms.first += batch.share(rows.index[i]) * static_cast<double>(soft.comparison.divergence[i]);
+    if (batch.gradient == nullptr) return no_row;
+    const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
+    const F factor = rows.weight * static_cast<float>(1 / temperature);
+    const F scale = soft.comparison.scale * factor;
+    const F shift = soft.comparison.shift * factor;
+    Layout::unstage(gradient.row, rows.count, batch.classes, [&](size_t i) {
+      return load(s.difference + i * W) * scale - load(s.teacher + i * W) * shift;
+    });
+    return no_row;
+  }
+
+  int explain(size_t row) const {
+    const size_t start = row * batch.classes;
+    const int refused = explain_row<Float32>(call, "student", student + start, batch.classes, row, false);
+    return refused ? refused : explain_row<Float32>(call, "teacher", teacher + start, batch.classes, row, false);
+  }
+};
+
+}  // namespace
+}  // namespace imago::IMAGO_ISA
+
+IMAGO_KERNEL(kl_divergence) {
+  const double temperature = call->scalars[2];
+  if (const int refused = check_temperature(call, temperature)) return refused;
+  Batch batch{size(call, 0), size(call, 1), nullptr, buffer<const float>(call, 2), 0, buffer<float>(call, 3)};
+  if (const int refused = prepare(call, batch)) return refused;
+  const KlDivergence kernel{call, batch, buffer<const float>(call, 0), buffer<const float>(call, 1), temperature};
+  Terms mean;
+  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  *buffer<double>(call, 4) = mean.first;
+  return 0;
+}

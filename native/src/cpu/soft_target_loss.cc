@@ -1,0 +1,106 @@
+// (1 − a)·T²·KL(softmax(v/T) ‖ softmax(z/T)) + a·CE(z, y) and its gradient (Hinton, Vinyals & Dean 2015, section 2).
+#include "common/soft_block.h"
+#include "cpu/kernel.h"
+
+namespace imago::IMAGO_ISA {
+namespace {
+
+template <class Source>
+struct SoftTarget {
+  const imago_call* call;
+  const Batch& batch;
+  const float* student;
+  const typename Source::Element* teacher;
+  double temperature;
+  double hard_weight;
+  static constexpr size_t arrays = SoftScratch::arrays;
+
+  template <class Layout>
+  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+    const size_t classes = batch.classes;
+    const size_t n = Layout::vectors(classes);
+    const SoftScratch s(memory, n * W);
+    const SoftTerm soft = soft_term<Layout, Source>(rows, student, teacher, classes, temperature_of(temperature), s);
+    if (soft.bad_row != no_row) return soft.bad_row;
+
+    bool any_label = false;
+    for (size_t i = 0; i < rows.count; i++) any_label = any_label || rows.label[i] >= 0;
+    LabelTerm hard{};
+    // The staged logits have served; their place takes e^(z − max).
+    if (any_label) hard = label_term<Layout>(s.z, n, soft.student_max, rows.label, s.z);
+
+    for (size_t i = 0; i < rows.count; i++) {
+      const double weight = batch.share(rows.index[i]);
+      terms.first += weight * static_cast<double>(soft.comparison.divergence[i]);
+      if (rows.label[i] >= 0) terms.second += weight * static_cast<double>(hard.loss[i]);
+    }
+    if (batch.gradient == nullptr) return no_row;
+
+    const RowPointers<float> gradient(batch.gradient, rows, classes);
+    const F factor = rows.weight * static_cast<float>((1 - hard_weight) * temperature);
+    const F scale = soft.comparison.scale * factor;
+    const F shift = soft.comparison.shift * factor;
+    const auto soft_gradient = [&](size_t i) {
+      return load(s.difference + i * W) * scale - load(s.teacher + i * W) * shift;
+    };
+    if (!any_label || hard_weight == 0) {
+      Layout::unstage(gradient.row, rows.count, classes, soft_gradient);
+      return no_row;
+    }
+    const F hard_factor = select(rows.label >= 0, rows.weight * static_cast<float>(hard_weight), F{});
+    const F hard_scale = hard.scale * hard_factor;
+    const F at_label = hard.label_difference * hard_factor;
+    Layout::unstage(gradient.row, rows.count, classes, [&](size_t i) {
+      const F hard_gradient = select(Layout::classes_of(i) == rows.label, at_label, load(s.z + i * W) * hard_scale);
+      return soft_gradient(i) + hard_gradient;
+    });
+    return no_row;
+  }
+
+  int explain(size_t row) const {
+    const size_t start = row * batch.classes;
+    const int refused = explain_row<Float32>(call, "student", student + start, batch.classes, row, false);
+    return refused ? refused : explain_row<Source>(call, "teacher", teacher + start, batch.classes, row, false);
+  }
+};
+
+template <class Source>
+int run(const imago_call* call, Batch& batch) {
+  const double temperature = call->scalars[2];
+  const double a = call->scalars[3];
+  Terms mean;
+  if (const int refused = prepare(call, batch)) return refused;
+  const SoftTarget<Source> kernel{
+      call, batch, buffer<const float>(call, 0), buffer<const typename Source::Element>(call, 1), temperature, a};
+  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  const double soft = temperature * (temperature * mean.first);
+  const double hard = mean.second;
+  double* const result = buffer<double>(call, 5);
+  // A term with the factor 0 is not there: 0·∞ would be NaN.
+  result[0] = (a < 1 ? (1 - a) * soft : 0) + (a > 0 ? a * hard : 0);
+  result[1] = soft;
+  result[2] = hard;
+  return 0;
+}
+
+}  // namespace
+}  // namespace imago::IMAGO_ISA
+
+IMAGO_KERNEL(soft_target_loss) {
+  const double hard_weight = call->scalars[3];
+  const double teacher_type = call->scalars[5];
+  if (const int refused = check_temperature(call, call->scalars[2])) return refused;
+  if (!(hard_weight >= 0 && hard_weight <= 1)) return refuse(call, "hardWeight must be in [0, 1], got %g", hard_weight);
+  if ((call->buffers[1].type == IMAGO_F32) != (teacher_type == 0))
+    return refuse(call, "teacherType %g does not fit the teacher's buffer (0 float32, 1 float16, 2 bfloat16)", teacher_type);
+  Batch batch{size(call, 0),
+              size(call, 1),
+              buffer<const int32_t>(call, 2),
+              buffer<const float>(call, 3),
+              call->scalars[4],
+              buffer<float>(call, 4)};
+  if (teacher_type == 0) return run<Float32>(call, batch);
+  if (teacher_type == 1) return run<Float16>(call, batch);
+  if (teacher_type == 2) return run<Bfloat16>(call, batch);
+  return refuse(call, "teacherType must be 0 (float32), 1 (float16) or 2 (bfloat16), got %g", teacher_type);
+}
