@@ -32,6 +32,8 @@ export interface ConstantTensor {
     | BigInt64Array
     | BigUint64Array
   readonly external?: ExternalData
+  /** The format's number of an element type that `DataType` has no name for (complex, 8-bit floats); `type` is then `uint8` and `tensorOf` refuses. */
+  readonly foreign?: number
   readonly kept?: Kept
 }
 
@@ -43,7 +45,9 @@ export interface ExternalData {
   readonly entries: readonly (readonly [key: string, value: string])[]
 }
 
-export type Attribute =
+export type Attribute = AttributeContent & { readonly kept?: Kept }
+
+export type AttributeContent =
   | { readonly kind: 'int'; readonly value: bigint }
   | { readonly kind: 'float'; readonly value: number }
   | { readonly kind: 'string'; readonly value: string; readonly bytes?: Uint8Array }
