@@ -23,10 +23,11 @@ export interface DropoutMaskOptions {
 export function dropoutMask(options: DropoutMaskOptions): Tensor<'float32'> {
   const caller = 'dropoutMask'
   const { out, probability, rng, backend } = options
-  const shape = out?.dims ?? options.dims
+  const shape = options.dims ?? out?.dims
   if (!Array.isArray(shape)) throw new ArgumentError(caller, 'dims', 'a list of sizes, or "out" a tensor', shape)
+  dims(caller, { out: [out, '...', 'float32'] })
   for (const size of shape) whole(caller, 'dims', size, 0, Number.MAX_SAFE_INTEGER)
-  dims(caller, { out: [out, (options.dims ?? shape).join(' '), 'float32'] })
+  dims(caller, { out: [out, shape.join(' ')] })
   fraction(caller, 'probability', probability, true)
   if (Math.round(65536 * probability) === 65536)
     throw new ArgumentError(caller, 'probability', 'at most 1 − 2⁻¹⁷: nothing would be kept', probability)
