@@ -1,7 +1,10 @@
 import type { RuleTable } from './rule.js'
 import { activation } from './rules/activation.js'
 import { arithmetic } from './rules/arithmetic.js'
+import { convolution } from './rules/conv.js'
 import { linear } from './rules/linear.js'
+import { normalization } from './rules/normalization.js'
+import { pool } from './rules/pool.js'
 import { reduce } from './rules/reduce.js'
 import { shape } from './rules/shape.js'
 import { softmax } from './rules/softmax.js'
@@ -10,10 +13,13 @@ import { zeros } from './rules/zeros.js'
 /** Every rule that imago has. Add yours: `{ ...defaultRules, MyOp: rule }`. */
 export const defaultRules: RuleTable = {
   ...linear,
+  ...convolution,
+  ...pool,
+  ...normalization,
   ...activation,
+  ...softmax,
   ...arithmetic,
   ...reduce,
   ...shape,
-  ...softmax,
   ...zeros,
 }

@@ -1,0 +1,123 @@
+import { range } from './axes.js'
+import { staticSizes } from './emit.js'
+import type { RuleContext } from './rule.js'
+import type { Window } from './window.js'
+
+/** A convolution as its weight gradient sees it: names are backward or forward values, shapes those of the forward. */
+export interface Correlation {
+  /** What the kernel slid over, [N, Ci, …]. */
+  readonly x: string
+  /** The cotangent of what came out, [N, Co, …]. */
+  readonly dY: string
+  /** Ci/group and Co. */
+  readonly channelsIn: number
+  readonly channelsOut: number
+  /** Sizes of the spatial axes of dY, where known. */
+  readonly steps: readonly (number | undefined)[]
+  readonly window: Window
+}
+
+// From this many pairs of channels one Gemm per tap is faster than one big Conv (ONNX Runtime 1.30, CPU).
+const MANY_PAIRS = 512
+
+/**
+ * dW[o, i, k] = Σₙ Σₛ x[n, i, stride·s + dilation·k − pad] · dY[n, o, s]: a correlation of x with dY, in which stride and
+ * dilation have changed places. Three ways to say that in ONNX; which is fastest depends on the number of channels.
+ */
+export function convWeightGradient(ctx: RuleContext, correlation: Correlation): string {
+  const { channelsIn, channelsOut, window, steps } = correlation
+  if (window.group === 1) {
+    const sizes = staticSizes(steps.map((size) => size ?? '?'))
+    if (sizes !== undefined && channelsIn * channelsOut >= MANY_PAIRS) return tapByTap(ctx, correlation, sizes)
+    if (window.rank < 3) return samplesAsDepth(ctx, correlation)
+  }
+  return samplesAsChannels(ctx, correlation)
+}
+
+/** One Gemm [Co, N·S]·[N·S, Ci] per tap of the kernel. */
+function tapByTap(ctx: RuleContext, correlation: Correlation, steps: readonly number[]): string {
+  const { b } = ctx
+  const { x, dY, channelsIn, channelsOut, window } = correlation
+  const { rank, kernel, strides, dilations, before, after } = window
+  const axes = range(rank).map((axis) => axis + 2)
+  const channelsFirst = [1, 0, ...axes]
+  const dRows = b.op('Reshape', [b.op('Transpose', [dY], { perm: channelsFirst }), b.ints([channelsOut, -1])])
+  let image = b.op('Transpose', [x], { perm: channelsFirst })
+  if ([...before, ...after].some((size) => size !== 0))
+    image = b.op('Pad', [image, b.ints([0, 0, ...before, 0, 0, ...after])])
+  const taps = tapsOf(kernel).map((tap) => {
+    const starts = tap.map((at, i) => at * dilations[i]!)
+    const ends = starts.map((start, i) => start + (steps[i]! - 1) * strides[i]! + 1)
+    const seen = b.op('Slice', [image, b.ints(starts), b.ints(ends), b.ints(axes), b.ints(strides)])
+    return b.op('Gemm', [dRows, b.op('Reshape', [seen, b.ints([channelsIn, -1])])], { transB: 1 })
+  })
+  const single = taps.length === 1
+  const columns = single
+    ? taps[0]!
+    : b.op(
+        'Concat',
+        taps.map((tap) => b.op('Unsqueeze', [tap, b.ints([2])])),
+        { axis: 2 },
+      )
+  return b.op('Reshape', [columns, b.ints([channelsOut, channelsIn, ...kernel])])
+}
+
+/** Every position of the kernel, the last axis fastest. */
+function tapsOf(kernel: readonly number[]): number[][] {
+  return kernel.reduce<number[][]>((taps, size) => taps.flatMap((tap) => range(size).map((at) => [...tap, at])), [[]])
+}
+
+/** One Conv over [1, N, Ci, …] with dY as filters [Co, N, 1, …]: input channels are one more spatial axis, nothing of x moves. */
+function samplesAsDepth(ctx: RuleContext, { x, dY, channelsIn, channelsOut, window }: Correlation): string {
+  const { b } = ctx
+  const { rank, kernel, strides, dilations, before, after } = window
+  const axes = range(rank).map((axis) => axis + 2)
+  const filters = b.op('Unsqueeze', [b.op('Transpose', [dY], { perm: [1, 0, ...axes] }), b.ints([2])])
+  const image = b.op('Unsqueeze', [x, b.ints([0])])
+  const dW = b.op('Conv', [image, filters], {
+    strides: [1, ...dilations],
+    dilations: [1, ...strides],
+    pads: [0, ...before, 0, ...after],
+  })
+  return b.op('Reshape', [crop(ctx, dW, kernel, 3), b.ints([channelsOut, channelsIn, ...kernel])])
+}
+
+/** Any group and rank: x as [Ci/group, group·N, …], dY as filters [Co, N, …]; dW comes out as [Ci/group, Co, …]. */
+function samplesAsChannels(ctx: RuleContext, { x, dY, channelsIn, window }: Correlation): string {
+  const { b } = ctx
+  const { rank, kernel, strides, dilations, before, after, group } = window
+  const axes = range(rank).map((axis) => axis + 2)
+  const image =
+    group === 1 ? b.op('Transpose', [x], { perm: [1, 0, ...axes] }) : byGroup(ctx, x, channelsIn, group, axes)
+  const filters = b.op('Transpose', [dY], { perm: [1, 0, ...axes] })
+  const dW = b.op('Conv', [image, filters], {
+    strides: dilations,
+    dilations: strides,
+    pads: [...before, ...after],
+    group,
+  })
+  return b.op('Transpose', [crop(ctx, dW, kernel, 2)], { perm: [1, 0, ...axes] })
+}
+
+/** [N, group·C, …] to [C, group·N, …]. */
+function byGroup(ctx: RuleContext, x: string, channels: number, group: number, axes: readonly number[]): string {
+  const { b } = ctx
+  // 0 in a Reshape keeps a size, so that the spatial axes may be open; the group axis is split off with the batch at the front.
+  const front = b.op('Transpose', [x], { perm: [1, 0, ...axes] })
+  const apart = b.op('Reshape', [
+    front,
+    b.op('Concat', [b.ints([group, channels]), b.op('Shape', [front], { start: 1 })], { axis: 0 }),
+  ])
+  const swapped = b.op('Transpose', [apart], { perm: [1, 0, 2, ...axes.map((axis) => axis + 1)] })
+  return b.op('Reshape', [
+    swapped,
+    b.op('Concat', [b.ints([channels, -1]), b.op('Shape', [front], { start: 2 })], { axis: 0 }),
+  ])
+}
+
+/** Rows of x behind the last full step give taps that the kernel does not have. */
+function crop(ctx: RuleContext, dW: string, kernel: readonly number[], first: number): string {
+  const { b } = ctx
+  const axes = kernel.map((_, i) => i + first)
+  return b.op('Slice', [dW, b.ints(kernel.map(() => 0)), b.ints(kernel), b.ints(axes)])
+}
