@@ -8,9 +8,9 @@ export interface MetricsLog {
   append(row: JsonObject): Promise<void>
   /**
    * Drop what was recorded after `step`, and a last line that a kill cut off: training goes on from there and will
-   * record it again. Rows without a step stay.
+   * record it again. Rows without a step stay; so do rows of other tasks where `task` is given and several share the file.
    */
-  rewind(step: number): Promise<void>
+  rewind(step: number, task?: string): Promise<void>
   rows(): Promise<JsonObject[]>
 }
 
@@ -31,8 +31,10 @@ export function metricsLog(path: string): MetricsLog {
   return {
     path,
     append: (row) => appendFile(path, `${JSON.stringify(row)}\n`),
-    async rewind(step) {
-      const kept = (await lines()).filter(({ row }) => typeof row.step !== 'number' || row.step <= step)
+    async rewind(step, task) {
+      const stays = (row: JsonObject): boolean =>
+        typeof row.step !== 'number' || row.step <= step || (task !== undefined && row.task !== task)
+      const kept = (await lines()).filter(({ row }) => stays(row))
       await writeAtomic(path, [new TextEncoder().encode(kept.map(({ text }) => `${text}\n`).join(''))])
     },
     rows: async () => (await lines()).map(({ row }) => row),

@@ -114,6 +114,10 @@ describe('metrics', () => {
     const { metrics } = run
     for (const step of [1, 2, 3]) await metrics.append({ kind: 'epoch', step, text: 'a\nb' })
     await metrics.append({ kind: 'note' })
+    await metrics.append({ task: 'other', step: 9 })
+    await metrics.rewind(5, 'mine')
+    expect((await metrics.rows()).map(({ step }) => step)).toEqual([1, 2, 3, undefined, 9])
+    await metrics.rewind(5, 'other')
     await writeFile(metrics.path, '{"kind":"epoch","st', { flag: 'a' })
     await metrics.rewind(2)
     await metrics.append({ kind: 'epoch', step: 3, text: 'again' })
