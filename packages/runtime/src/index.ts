@@ -1,1 +1,10 @@
-export {}
+export { type Classifier, classifier } from './adapt/classifier.js'
+export type { Differentiable, ForwardOptions, ForwardResult } from './differentiable.js'
+export type { EngineOptions } from './engine.js'
+export { RuntimeError } from './errors.js'
+export type { InputMap } from './input-map.js'
+export type { ModelSource } from './model-source.js'
+export { type DifferentiableOptions, openDifferentiable } from './open-differentiable.js'
+export { type Predictor, type PredictorOptions, predictor } from './predictor.js'
+export { type ProviderReport, providers } from './providers.js'
+export { open, type Port, type Session } from './session.js'
