@@ -9,7 +9,7 @@ export interface ImageOptions {
   readonly input?: string
   /** Dims of a row: `[784]` or `[1, 28, 28]`; one flat row if left out. */
   readonly shape?: readonly number[]
-  /** The factor from stored value to float32; 1/255 for uint8 and 1 for other types if left out. */
+  /** The factor from stored value to float32; 1/255 for uint8 and 1 for other types if left out (int64 stays int64). */
   readonly scale?: number
   readonly classes?: number
 }
@@ -53,9 +53,11 @@ export function imageDataset(pixels: Tensor, labels: Tensor | undefined, options
   const count = pixels.dims[0] ?? 0
   const flat = pixels.dims.slice(1).reduce((a, b) => a * b, 1)
   const shaped = { ...tensor(pixels.type, [count, ...(options.shape ?? [flat])], pixels.data) } as Tensor
+  const scale =
+    options.scale ?? (pixels.type === 'uint8' ? 1 / 255 : typeof pixels.data[0] === 'bigint' ? undefined : 1)
   return dataset({
     inputs: { [input]: shaped },
-    scale: options.scale ?? (pixels.type === 'uint8' ? 1 / 255 : 1),
+    ...(scale === undefined ? {} : { scale }),
     ...(labels === undefined ? {} : { labels }),
     ...(options.classes === undefined ? {} : { classes: options.classes }),
   })
