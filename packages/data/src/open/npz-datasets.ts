@@ -35,7 +35,8 @@ function part(path: string, arrays: TensorMap, which: keyof typeof inputs, optio
   if (x.dims.length === 0) throw new FormatError(path, 'its inputs are one number; rows are needed')
   if (y !== undefined && y.dims.join() !== `${x.dims[0]}`)
     throw new FormatError(path, `has labels [${y.dims.join(', ')}] for ${x.dims[0]} rows of inputs`)
-  const pixels = x.type === 'float16' ? tensor('float32', x.dims, decodeFloat16(x.data as Uint16Array)) : x
+  const pixels =
+    x.type === 'float16' ? tensor('float32', x.dims, Float32Array.from(x.data as Uint16Array, decodeFloat16)) : x
   return imageDataset(pixels, y, { shape: x.dims.slice(1), ...options })
 }
 
