@@ -11,7 +11,7 @@
  *   Σ w, its cross entropy and the gradient of that are 0 — in cross_entropy as in soft_target_loss.
  * - Teacher −∞ is no mass (0·log 0 = 0); student −∞ where the teacher (or the label) has mass is a loss of +∞, never NaN;
  *   the gradient stays finite.
- * - A kernel looks at every row before it writes anything and refuses with `<buffer>: <problem> in row <r>`, for instance
+ * - A kernel looks at every row before it writes anything and refuses with `[<kernel>: ]<buffer>: <problem> in row <r>`, as in
  *   `student: NaN in row 3`, `teacher: Infinity in row 0`, `logits: only -Infinity in row 2`,
  *   `labels: 12 in row 5 is not a class`. What begins with `labels` or `rowWeights` becomes an ArgumentError, the rest a
  *   NumericError. The face has checked that row weights are finite and ≥ 0.
@@ -45,7 +45,7 @@ export const signatures = {
     buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
     scalars: ['rows', 'classes', 'temperature'],
   },
-  /** result = [Σ w·½·Σ_c (student − teacher)² / Σ w]; zeroMean: both rows are centred first. */
+  /** result = [Σ w·½·Σ_c (student − teacher)² / Σ w]; zeroMean: both rows are centred first. Squares that overflow float32 may be refused. */
   logit_regression: {
     buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
     scalars: ['rows', 'classes', 'zeroMean'],

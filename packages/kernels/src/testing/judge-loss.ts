@@ -31,11 +31,14 @@ export function lossGradient(facts: LossFacts, want: Float32Array, got: Float32A
   return worst
 }
 
+/** Below this float32 has no normal numbers. */
+const smallest = 2 ** -126
+
 function allowed(temperature: number, rowLargest: number, share: number): number {
   const { absolute, relative } = tolerances.lossGradient
-  const byRow = (absolute + relative * rowLargest) / share
+  const byRow = absolute + Math.max(smallest, relative * rowLargest) / share
   if (temperature > 20) return byRow
-  return Math.min(byRow, absolute / share + tolerances.lossGradientAbsolute.relative * Math.max(1, temperature))
+  return Math.min(byRow, smallest / share + tolerances.lossGradientAbsolute.relative * Math.max(1, temperature))
 }
 
 /** Judge a value whose soft part has the share `1 − a` and the hard part the share `a`. */

@@ -23,11 +23,11 @@ export type ToleranceName =
 export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
   /** Scale: the largest |gradient| of the row. */
   lossGradient: {
-    absolute: 1e-37,
+    absolute: 1e-15,
     relative: 1e-5,
     story:
       'At every temperature: T·(q − p) must keep five digits when q and p agree to six (T ≥ 1e3), so q − p may not be the ' +
-      'difference of two float32 probabilities. Below 1e-37 float32 has no normal numbers.',
+      'difference of two float32 probabilities. 1e-15 is the rounding of the reference itself.',
   },
   /** Scale: max(1, T), T ≤ 20 only. */
   lossGradientAbsolute: {

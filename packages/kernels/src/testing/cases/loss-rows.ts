@@ -147,34 +147,34 @@ const extremes: LossRowsCase[] = [
 const refused: LossRowsCase[] = [
   {
     ...but('NaN in row 3', ({ student }) => ({ ...unlabelled, student: set(student, { 35: Number.NaN }) })),
-    refuses: { buffer: 'student', message: /^student: NaN in row 3/ },
+    refuses: { buffer: 'student', message: /\bstudent: NaN in row 3/ },
   },
   {
     ...but('Infinity in row 0', ({ student }) => ({ ...unlabelled, student: set(student, { 0: inf }) })),
-    refuses: { buffer: 'student', message: /^student: Infinity in row 0/ },
+    refuses: { buffer: 'student', message: /\bstudent: Infinity in row 0/ },
   },
   {
     ...but('only -Infinity in row 2', ({ student }) => ({
       ...unlabelled,
       student: student.map((z, i) => (i >= 20 && i < 30 ? -inf : z)),
     })),
-    refuses: { buffer: 'student', message: /^student: (only )?-Infinity in row 2/ },
+    refuses: { buffer: 'student', message: /\bstudent: (only )?-Infinity in row 2/ },
   },
   {
     ...but('teacher NaN in row 4', ({ teacher }) => ({ ...unlabelled, teacher: set(teacher, { 49: Number.NaN }) })),
-    refuses: { buffer: 'teacher', message: /^teacher: NaN in row 4/ },
+    refuses: { buffer: 'teacher', message: /\bteacher: NaN in row 4/ },
   },
   {
     ...but('teacher Infinity in row 1', ({ teacher }) => ({ ...unlabelled, teacher: set(teacher, { 11: inf }) })),
-    refuses: { buffer: 'teacher', message: /^teacher: Infinity in row 1/ },
+    refuses: { buffer: 'teacher', message: /\bteacher: Infinity in row 1/ },
   },
   {
     ...but('label = C in row 1', () => ({ rowWeights: null, labels: Int32Array.of(0, 10, 1, 2, 3) })),
-    refuses: { buffer: 'labels', message: /^labels: 10 in row 1/ },
+    refuses: { buffer: 'labels', message: /\blabels: 10 in row 1/ },
   },
   {
     ...but('label −2 in row 4', () => ({ rowWeights: null, labels: Int32Array.of(0, 9, 1, 2, -2) })),
-    refuses: { buffer: 'labels', message: /^labels: -2 in row 4/ },
+    refuses: { buffer: 'labels', message: /\blabels: -2 in row 4/ },
   },
 ]
 
