@@ -17,11 +17,21 @@ interface Holder {
   readonly nonce: string
 }
 
+/** A live process holds the folder: waiting may help. */
+export class FolderInUse extends StateError {
+  constructor(folder: string, path: string, { pid, host }: Pick<Holder, 'pid' | 'host'>) {
+    super(
+      `${folder} is in use by process ${pid} on ${host}`,
+      `Wait for it, choose another folder, or delete ${path} if that process is not imago`,
+    )
+  }
+}
+
 /**
  * Take a folder for this process; resolves to the function that gives it back. The lock of a process that is no longer alive
  * is taken over.
  *
- * @throws StateError naming the holder's pid and host
+ * @throws FolderInUse naming the holder's pid and host
  */
 export async function lockFolder(folder: string): Promise<() => Promise<void>> {
   return take(folder, join(folder, 'run.lock'), 0)
@@ -40,7 +50,7 @@ async function take(folder: string, path: string, depth: number): Promise<() => 
       if (got) break
       const holder = await holderOf(path)
       if (holder === 'none') continue
-      if (holder !== 'unreadable' && isAlive(holder)) throw inUse(folder, path, holder)
+      if (holder !== 'unreadable' && isAlive(holder)) throw new FolderInUse(folder, path, holder)
       got = await takeOver(folder, path, own, depth)
     }
     if (!got) throw new StateError(`${folder} could not be locked: others keep taking it`, 'Choose another folder')
@@ -103,11 +113,4 @@ function isAlive({ pid, host, nonce }: Holder): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
-}
-
-function inUse(folder: string, path: string, { pid, host }: Holder): StateError {
-  return new StateError(
-    `${folder} is in use by process ${pid} on ${host}`,
-    `Wait for it, choose another folder, or delete ${path} if that process is not imago`,
-  )
 }
