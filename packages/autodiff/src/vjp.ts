@@ -136,16 +136,17 @@ function typedShape(
   if (type !== 'float32' && type !== 'float64')
     throw new UnsupportedError(
       `output "${name}"`,
-      `it is ${type ?? 'of unknown type'}; a cotangent is float32 or float64 (leave the output out of "seeds")`,
+      `it is ${type ?? 'of unknown type'}; a cotangent is float32 or float64 (name the outputs to differentiate in "seeds", or give the type in "shapes")`,
     )
   if (shape === undefined)
     throw new UnsupportedError(`output "${name}"`, 'its rank is not known; give it in the option "shapes"')
   return { type, shape }
 }
 
+// An output of unknown type stays in, and is refused by name: leaving it out would lose its gradient in silence.
 function floatOutputs(graph: Graph, shapes: ReadonlyMap<string, ValueInfo>): string[] {
   const names = graph.outputs.map((output) => output.name)
-  return names.filter((name) => /^(float32|float64)$/.test(shapes.get(name)?.type ?? ''))
+  return names.filter((name) => /^(float32|float64)$/.test(shapes.get(name)?.type ?? 'float32'))
 }
 
 function checkWrt(graph: Graph, wrt: readonly string[]): void {

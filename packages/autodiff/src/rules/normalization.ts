@@ -46,17 +46,19 @@ const batchNormalization: Rule = (node, ctx, [dY]) => {
     const m = countAsFloat(ctx, x, axes)
     const B = op('Neg', op('Div', op('Mul', op('Mul', scale, r), g), m))
     const C = op('Neg', op('Div', op('Mul', scale, h), m))
-    return op('Add', affine(ctx, dY!, scale, C, x), affine(ctx, centred, B, op('Mul', C, 0), x))
+    return op('Add', affine(ctx, dY!, scale, C, x), affine(ctx, centred, B, undefined, x))
   }
   return [ctx.needs(0) ? dX() : undefined, ctx.needs(1) ? g : undefined, beta && ctx.needs(2) ? h : undefined]
 }
 
-/** scale·value + shift, both per channel. */
-function affine(ctx: RuleContext, value: string, scale: string, shift: string, like: string): string {
+/** scale·value + shift, both per channel; no shift is 0. */
+function affine(ctx: RuleContext, value: string, scale: string, shift: string | undefined, like: string): string {
   const [, channels] = ctx.ranked(like)
   if (typeof channels !== 'number') return ctx.refuse('its number of channels is not known')
   const [nought, one] = [0, 1].map((fill) => constantRow(ctx, like, channels, fill)) as [string, string]
-  return ctx.b.op('BatchNormalization', [value, scale, shift, nought, one], { epsilon: { kind: 'float', value: 0 } })
+  return ctx.b.op('BatchNormalization', [value, scale, shift ?? nought, nought, one], {
+    epsilon: { kind: 'float', value: 0 },
+  })
 }
 
 function constantRow(ctx: RuleContext, like: string, count: number, fill: number): string {

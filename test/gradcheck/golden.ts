@@ -1,0 +1,93 @@
+import { readFileSync } from 'node:fs'
+import { vjp } from '@imago/autodiff'
+import { attribute, builder, float, floats, type Graph, type Shape } from '@imago/onnx'
+import { elementCount, isType, type Tensor, tensor } from '@imago/tensor'
+import { expect } from 'vitest'
+import { runner, runProgram } from './run-graph.js'
+
+interface StoredAttribute {
+  readonly int?: number
+  readonly ints?: readonly number[]
+  readonly float?: number
+  readonly floats?: readonly number[]
+  readonly string?: string
+}
+
+/** One op as PyTorch differentiated it in float64; see test/golden/autodiff/make.py. */
+export interface GoldenRow {
+  readonly op: string
+  readonly domain: string
+  readonly title: string
+  readonly attributes: { readonly [name: string]: StoredAttribute }
+  readonly inputs: { readonly [name: string]: Shape }
+  readonly runs: readonly {
+    readonly N: number
+    readonly output: readonly number[]
+    readonly gradients: { readonly [input: string]: readonly number[] }
+  }[]
+}
+
+/** The rows of one golden file. */
+export function goldenRows(family: string): readonly GoldenRow[] {
+  const file = new URL(`../golden/autodiff/${family}.json`, import.meta.url)
+  return (JSON.parse(readFileSync(file, 'utf8')) as { rows: readonly GoldenRow[] }).rows
+}
+
+/** The key of the rule that a row checks. */
+export function goldenKey(row: GoldenRow): string {
+  return row.domain === '' ? row.op : `${row.domain}.${row.op}`
+}
+
+/** The numbers that make.py feeds: a hash of the position, exact in float32. */
+function filled(dims: readonly number[], salt: number): Tensor<'float32'> {
+  const data = Float32Array.from({ length: elementCount(dims) }, (_, i) => {
+    let h = (Math.imul(i, 2654435761) + Math.imul(salt, 40503) + 12345) >>> 0
+    h = Math.imul(h ^ (h >>> 15), 2246822519) >>> 0
+    h = (h ^ (h >>> 13)) >>> 0
+    return ((h % 65521) - 32760) / 8192
+  })
+  return tensor('float32', dims, data)
+}
+
+function graphOf(row: GoldenRow): Graph {
+  const b = builder()
+  for (const [name, shape] of Object.entries(row.inputs)) b.input(name, 'float32', shape)
+  const attributes = Object.entries(row.attributes).map(([name, value]) => {
+    if (value.float !== undefined) return [name, float(value.float)] as const
+    if (value.floats !== undefined) return [name, floats(value.floats)] as const
+    return [name, attribute(value.int ?? value.ints ?? value.string ?? '')] as const
+  })
+  b.output(b.op(row.op, Object.keys(row.inputs), Object.fromEntries(attributes), { domain: row.domain }))
+  return b.graph()
+}
+
+/** ‖got − expected‖ / ‖expected‖ of every gradient at every size, one pair of graphs for all sizes. */
+export async function checkGolden(row: GoldenRow, tolerance: number): Promise<void> {
+  const program = vjp(graphOf(row), { wrt: Object.keys(row.inputs) })
+  const forward = await runner(program.forward, row.op === 'Gelu' ? 20 : 17)
+  const backward = await runner(program.backward)
+  try {
+    for (const run of row.runs) {
+      const inputs = Object.fromEntries(
+        Object.entries(row.inputs).map(([name, shape], i) => {
+          const dims = shape.map((dim) => (typeof dim === 'number' ? dim : run.N))
+          return [name, filled(dims, i + 1)] as const
+        }),
+      )
+      const output = program.outputs[0]!
+      const dY = filled(run.output, 99)
+      const made = await runProgram(program, forward, backward, inputs, () => ({ [output]: dY }))
+      expect(made.outputs[output]!.dims).toEqual(run.output)
+      for (const [name, expected] of Object.entries(run.gradients)) {
+        const got = made.gradients[name]!
+        expect(got.dims, `dims of the gradient of ${name}`).toEqual(inputs[name]!.dims)
+        if (!isType(got, 'float32')) throw new Error(`the gradient of ${name} is ${got.type}`)
+        const distance = Math.hypot(...expected.map((value, i) => value - got.data[i]!))
+        expect(distance / Math.max(1e-30, Math.hypot(...expected)), `${name} at N = ${run.N}`).toBeLessThan(tolerance)
+      }
+    }
+  } finally {
+    await forward.release()
+    await backward.release()
+  }
+}
