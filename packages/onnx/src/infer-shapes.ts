@@ -56,7 +56,12 @@ export function inferShapes(graph: Graph, options: InferOptions = {}): ReadonlyM
 
   for (const node of graph.nodes) {
     const rule = domains.get(node.domain)?.get(node.op)
-    const results = rule?.(node, node.inputs.map((name) => known.get(name) ?? {}), context) ?? [] // biome-ignore format: one line
+    const results =
+      rule?.(
+        node,
+        node.inputs.map((name) => known.get(name) ?? {}),
+        context,
+      ) ?? []
     for (const [i, name] of node.outputs.entries())
       if (name !== '') known.set(name, merge(results[i] ?? {}, declared.get(name), context))
   }

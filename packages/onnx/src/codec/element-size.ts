@@ -2,9 +2,33 @@ import { FormatError } from '@imago/tensor'
 
 /** Bits of one element by TensorProto.DataType; 0 where elements have no fixed size (strings). */
 const bits: { readonly [code: number]: number } = {
-  1: 32, 2: 8, 3: 8, 4: 16, 5: 16, 6: 32, 7: 64, 8: 0, 9: 8, 10: 16, 11: 64, 12: 32, 13: 64, 14: 64, 15: 128, 16: 16,
-  17: 8, 18: 8, 19: 8, 20: 8, 21: 4, 22: 4, 23: 4, 24: 8, 25: 2, 26: 2,
-} // biome-ignore format: a table
+  1: 32,
+  2: 8,
+  3: 8,
+  4: 16,
+  5: 16,
+  6: 32,
+  7: 64,
+  8: 0,
+  9: 8,
+  10: 16,
+  11: 64,
+  12: 32,
+  13: 64,
+  14: 64,
+  15: 128,
+  16: 16,
+  17: 8,
+  18: 8,
+  19: 8,
+  20: 8,
+  21: 4,
+  22: 4,
+  23: 4,
+  24: 8,
+  25: 2,
+  26: 2,
+}
 
 /** Bytes that `count` elements of a type take; elements below a byte are packed. Undefined for a type that this version of the format does not have. */
 export function byteSize(code: number, count: number): number | undefined {

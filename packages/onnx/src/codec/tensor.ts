@@ -44,7 +44,9 @@ function elements(
   where: string,
   source: Source,
 ): Pick<ConstantTensor, 'raw' | 'values' | 'external'> {
-  const listed = [raw.floats, raw.int32s, raw.strings, raw.int64s, raw.doubles, raw.uint64s].filter((list) => list !== undefined) // biome-ignore format: one line
+  const listed = [raw.floats, raw.int32s, raw.strings, raw.int64s, raw.doubles, raw.uint64s].filter(
+    (list) => list !== undefined,
+  )
   const places = listed.length + (raw.raw === undefined ? 0 : 1) + (raw.location === externalLocation ? 1 : 0)
   if (places > 1) throw new FormatError(where, 'has its elements in more than one place')
   const size = byteSize(code, count)!

@@ -45,7 +45,11 @@ const arithmetic =
   }
 
 const where: ShapeRule = (node, inputs, context) => {
-  const shape = broadcast(node, [0, 1, 2].map((i) => at(inputs, i).shape), context) // biome-ignore format: one line
+  const shape = broadcast(
+    node,
+    [0, 1, 2].map((i) => at(inputs, i).shape),
+    context,
+  )
   return [{ type: at(inputs, 1).type ?? at(inputs, 2).type, shape }]
 }
 

@@ -71,7 +71,9 @@ const squeeze: ShapeRule = (node, inputs) => {
   if (shape === undefined) return [{ type }]
   const given = numbers(list(node, inputs, 1, 'axes'))
   if (given === undefined && (hasInput(node, 1) || shape.some((dim) => typeof dim !== 'number'))) return [{ type }]
-  const axes = new Set(given?.map((axis) => axisOf(node, axis, shape.length)) ?? shape.flatMap((dim, i) => (dim === 1 ? [i] : []))) // biome-ignore format: one thought
+  const axes = new Set(
+    given?.map((axis) => axisOf(node, axis, shape.length)) ?? shape.flatMap((dim, i) => (dim === 1 ? [i] : [])),
+  )
   return [{ type, shape: shape.filter((_, i) => !axes.has(i)), value }]
 }
 
@@ -183,7 +185,9 @@ const gather: ShapeRule = (node, inputs) => {
   if (shape === undefined || indices.shape === undefined) return [{ type }]
   const axis = axisOf(node, intAttribute(node, 'axis', 0), shape.length)
   const result = [...shape.slice(0, axis), ...indices.shape, ...shape.slice(axis + 1)]
-  const picked = indices.value?.map((i) => (typeof i === 'number' ? value?.[i < 0 ? i + (value.length ?? 0) : i] : undefined)) // biome-ignore format: one thought
+  const picked = indices.value?.map((i) =>
+    typeof i === 'number' ? value?.[i < 0 ? i + (value.length ?? 0) : i] : undefined,
+  )
   return [{ type, shape: result, value: value && shape.length === 1 ? picked : undefined }]
 }
 
@@ -215,7 +219,9 @@ const pad: ShapeRule = (node, inputs, context) => {
 const tile: ShapeRule = (_node, inputs, context) => {
   const { type, shape } = at(inputs, 0)
   const repeats = at(inputs, 1).value
-  return [{ type, shape: shape?.map((dim, i) => (repeats?.[i] === undefined ? context.fresh() : mulDim(dim, repeats[i]))) }] // biome-ignore format: one thought
+  return [
+    { type, shape: shape?.map((dim, i) => (repeats?.[i] === undefined ? context.fresh() : mulDim(dim, repeats[i]))) },
+  ]
 }
 
 const oneHot: ShapeRule = (node, inputs, context) => {

@@ -1,0 +1,103 @@
+import { elementCount } from '@imago/tensor'
+import type { Graph, Node } from '../ir.js'
+import { differentiableReads } from './differentiable-inputs.js'
+
+/** Inputs of ops whose constants are weights by the op's own meaning; other ops take constants of any kind. */
+const weightOps: { readonly [op: string]: readonly number[] } = {
+  BatchNormalization: [1, 2],
+  Conv: [1, 2],
+  ConvTranspose: [1, 2],
+  FusedMatMul: [0, 1],
+  Gather: [0],
+  Gemm: [0, 1, 2],
+  GroupNormalization: [1, 2],
+  GRU: [1, 2, 3],
+  InstanceNormalization: [1, 2],
+  LayerNormalization: [1, 2],
+  LSTM: [1, 2, 3, 7],
+  MatMul: [0, 1],
+  PRelu: [1],
+  RMSNormalization: [1],
+  RNN: [1, 2, 3],
+}
+
+/**
+ * The float32 initializers that training may change, in the order of the graph: those from which a gradient can reach an
+ * output. Running means and variances, ratios, bounds and shapes are none. For arithmetic (Add, Mul, …), where a constant may be anything,
+ * one counts as a weight if it has more than one element (or is the bias of the matrix product it is added to) and does not
+ * meet the model's input before any other weight, as the mean and deviation of a normalisation do.
+ *
+ * Run it before `foldConstants`, which turns constants of exporters into initializers.
+ */
+export function parameterNames(graph: Graph): string[] {
+  const live = reachable(graph)
+  const wanted = new Set<string>()
+  // Where a value comes from: the initializer behind Identity, Transpose, Reshape and the like, and whether weights are behind it.
+  const origin = new Map<string, string>()
+  for (const [name, { type }] of graph.initializers) if (type === 'float32' && live.has(name)) origin.set(name, name)
+  const weighted = new Set<string>()
+  const makers = new Map<string, string>()
+  for (const node of graph.nodes) {
+    if (node.outputs.some((output) => live.has(output))) collect(graph, node, { origin, weighted, makers, wanted })
+    for (const output of node.outputs) makers.set(output, node.op)
+  }
+  return [...graph.initializers.keys()].filter((name) => wanted.has(name))
+}
+
+interface State {
+  readonly origin: Map<string, string>
+  readonly weighted: Set<string>
+  readonly makers: Map<string, string>
+  readonly wanted: Set<string>
+}
+
+const movers = new Set([
+  'Identity',
+  'Transpose',
+  'Reshape',
+  'Squeeze',
+  'Unsqueeze',
+  'Flatten',
+  'Cast',
+  'Expand',
+  'Slice',
+  'Split',
+])
+
+function collect(graph: Graph, node: Node, state: State): void {
+  const { origin, weighted, makers, wanted } = state
+  const reads = differentiableReads(node)
+  const first = reads[0]
+  if (movers.has(node.op) && first !== undefined && origin.has(first)) {
+    for (const output of node.outputs) origin.set(output, origin.get(first)!)
+    return
+  }
+  const positions = Object.hasOwn(weightOps, node.op) ? weightOps[node.op] : undefined
+  const others = reads.filter((name) => !origin.has(name))
+  const afterWeights = others.some((name) => weighted.has(name))
+  for (const name of reads) {
+    const source = origin.get(name)
+    if (source === undefined) continue
+    const taken =
+      positions !== undefined ? positions.some((i) => node.inputs[i] === name) : afterWeights && isWeight(source)
+    if (taken) wanted.add(source)
+  }
+  if (afterWeights || reads.some((name) => wanted.has(origin.get(name) ?? '')))
+    for (const output of node.outputs) weighted.add(output)
+
+  function isWeight(source: string): boolean {
+    const { dims } = graph.initializers.get(source)!
+    const bias = node.op === 'Add' && others.some((name) => /MatMul|^Conv/.test(makers.get(name) ?? ''))
+    return elementCount(dims) > 1 || (dims.length > 0 && bias)
+  }
+}
+
+/** Values from which a gradient can reach an output. */
+function reachable(graph: Graph): Set<string> {
+  const live = new Set(graph.outputs.map((output) => output.name))
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i]!
+    if (node.outputs.some((output) => live.has(output))) for (const name of differentiableReads(node)) live.add(name)
+  }
+  return live
+}
