@@ -60,15 +60,15 @@ export function drawDigits(options: { readonly count: number; readonly rng: Rng;
 
 function styleOf(hardness: number): DigitStyle {
   return {
-    turn: 0.14 * hardness,
-    slant: 0.16 * hardness,
-    stretch: 0.12 * hardness,
-    shift: 1.4 * hardness,
-    elastic: 1.3 * hardness,
-    tremble: 0.028 * hardness,
-    pen: [1.25, 0.3 * hardness],
-    grain: 0.08 * hardness,
-    scratch: 0.35 * hardness,
-    wipe: 0.35 * hardness,
+    turn: 0.09 * hardness,
+    slant: 0.105 * hardness,
+    stretch: 0.08 * hardness,
+    shift: 0.9 * hardness,
+    elastic: 0.85 * hardness,
+    tremble: 0.018 * hardness,
+    pen: [1.25, 0.2 * hardness],
+    grain: 0.05 * hardness,
+    scratch: 0.23 * hardness,
+    wipe: 0.23 * hardness,
   }
 }
