@@ -31,7 +31,7 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   char message[512] = "";
   const imago_call kernel_call = {arguments.buffers, arguments.scalars, message, sizeof message};
   if (entry.cpu[static_cast<int>(instance(env).isa)](&kernel_call) != 0)
-    throw Napi::Error::New(env, std::string(kernel.name) + ": " + message);
+    throw Napi::Error::New(env, message);
   return env.Undefined();
 }
 

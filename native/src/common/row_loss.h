@@ -1,4 +1,4 @@
-// The frame of a loss over rows [R, C]: which rows count, blocks of them, sums in a fixed order, refusals that name a row.
+// The frame of a loss over rows [R, C]: which rows count, blocks of them, sums in a fixed order; refusals name a row and come before anything is written.
 #pragma once
 #include "common/layout.h"
 #include "common/parallel.h"
@@ -58,25 +58,14 @@ struct Terms {
   double second = 0;
 };
 
-inline constexpr size_t no_row = ~size_t{0};
-
-/** The first of `rows` whose lane of `sum` is NaN or infinite, or no_row. */
-IMAGO_INLINE size_t first_bad(const Rows& rows, F sum) {
-  size_t bad = no_row;
-  for (size_t i = 0; i < rows.count; i++)
-    if (!(sum[i] < infinity) && rows.index[i] < bad) bad = rows.index[i];
-  return bad;
-}
-
 /**
- * Runs kernel.block<Layout>(rows, scratch, terms) over all rows that count; it returns the row that it refuses or no_row, and
- * kernel.explain(row) then says why. The scratch holds kernel.arrays staged blocks.
+ * Runs kernel.block<Layout>(rows, scratch, terms) over all rows that count. The scratch holds kernel.arrays staged blocks.
+ * Everything that a row can be refused for has been checked before: blocks write.
  */
 template <class Kernel>
 IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, const Kernel& kernel, Terms& total) {
   struct Partial {
     Terms terms;
-    size_t bad_row = no_row;
     bool out_of_memory = false;
   } partials[max_chunks];
 
@@ -88,7 +77,7 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
   parallel(batch.rows, chunks, [&](size_t chunk, size_t first, size_t end) {
     Partial& partial = partials[chunk];
     float* const memory = scratch(block_floats * kernel.arrays);
-    if (memory == nullptr) {
+    if (memory == nullptr && kernel.arrays > 0) {
       partial.out_of_memory = true;
       return;
     }
@@ -102,9 +91,10 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
       }
       rows.weight = load(weight);
       memcpy(&rows.label, label, sizeof label);
-      const size_t bad = narrow ? kernel.template block<Narrow>(rows, memory, partial.terms)
-                                : kernel.template block<Wide>(rows, memory, partial.terms);
-      if (bad < partial.bad_row) partial.bad_row = bad;
+      if (narrow)
+        kernel.template block<Narrow>(rows, memory, partial.terms);
+      else
+        kernel.template block<Wide>(rows, memory, partial.terms);
       rows.count = 0;
     };
     Rows rows;
@@ -120,14 +110,12 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
     if (rows.count > 0) run(rows);
   });
 
-  size_t bad_row = no_row;
   for (size_t i = 0; i < chunks.count; i++) {
-    if (partials[i].out_of_memory) return refuse(call, "out of memory for %zu classes", batch.classes);
-    if (partials[i].bad_row < bad_row) bad_row = partials[i].bad_row;
+    if (partials[i].out_of_memory) return refuse(call, "out of memory for rows of %zu classes", batch.classes);
     total.first += partials[i].terms.first;
     total.second += partials[i].terms.second;
   }
-  return bad_row == no_row ? 0 : kernel.explain(bad_row);
+  return 0;
 }
 
 /** The pointers to a block's rows in a matrix of `classes` columns. */
@@ -139,21 +127,50 @@ struct RowPointers {
   }
 };
 
-/** Refuses a row whose logits have no softmax (or, with `finite`, are not all finite); 0 where it is fine. */
+/** What a row of logits must be: to have a softmax, or to be subtracted from another. */
+enum class Expect { softmax, finite };
+
 template <class Source>
-IMAGO_INLINE int explain_row(const imago_call* call, const char* name, const typename Source::Element* row, size_t classes,
-                             size_t index, bool finite) {
-  bool all_excluded = true;
+IMAGO_INLINE bool is_fine(const typename Source::Element* row, size_t classes, Expect expect) {
+  I bad{};
+  F greatest = all(-infinity);
+  const auto look = [&](F x) {
+    bad |= ~(expect == Expect::finite ? abs(x) < all(infinity) : x < all(infinity));
+    greatest = max(greatest, x);
+  };
+  size_t c = 0;
+  for (; c + W <= classes; c += W) look(Source::read(row + c));
+  // A tail is looked at together with what is before it, or filled up with its first number.
+  if (c < classes && classes >= W)
+    look(Source::read(row + classes - W));
+  else if (c < classes)
+    look(read_part<Source>(row, classes, read_part<Source>(row, 1, 0)[0]));
+  return !any(bad) && max_of(greatest) > -infinity;
+}
+
+/** Refuses the first row that counts and is not fine. 0 where all are. */
+template <class Source>
+IMAGO_INLINE int check_rows(const imago_call* call, const Batch& batch, const char* name, const typename Source::Element* logits,
+                            Expect expect) {
+  const size_t classes = batch.classes;
+  const Chunks chunks = Chunks::of(batch.rows, classes, 16);
+  size_t bad[max_chunks];
+  parallel(batch.rows, chunks, [&](size_t chunk, size_t first, size_t end) {
+    bad[chunk] = batch.rows;
+    for (size_t r = end; r-- > first;)
+      if (batch.counts(r) && !is_fine<Source>(logits + r * classes, classes, expect)) bad[chunk] = r;
+  });
+  size_t row = batch.rows;
+  for (size_t i = chunks.count; i-- > 0;)
+    if (bad[i] != batch.rows) row = bad[i];
+  if (row == batch.rows) return 0;
   for (size_t c = 0; c < classes; c++) {
-    const float x = read_part<Source>(row + c, 1, 0)[0];
-    if (x != x) return refuse(call, "%s: NaN in row %zu", name, index);
-    if (x == infinity) return refuse(call, "%s: Infinity in row %zu", name, index);
-    if (x != -infinity)
-      all_excluded = false;
-    else if (finite)
-      return refuse(call, "%s: -Infinity in row %zu", name, index);
+    const float x = read_part<Source>(logits + row * classes + c, 1, 0)[0];
+    if (x != x) return refuse(call, "%s: NaN in row %zu", name, row);
+    if (x == infinity) return refuse(call, "%s: Infinity in row %zu", name, row);
+    if (x == -infinity && expect == Expect::finite) return refuse(call, "%s: -Infinity in row %zu", name, row);
   }
-  return all_excluded ? refuse(call, "%s: only -Infinity in row %zu", name, index) : 0;
+  return refuse(call, "%s: only -Infinity in row %zu", name, row);
 }
 
 }  // namespace imago::IMAGO_ISA

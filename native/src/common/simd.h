@@ -60,6 +60,11 @@ IMAGO_INLINE void store_part(float* p, size_t count, F x) {
 IMAGO_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
 IMAGO_INLINE I as_int(F x) { return (I)x; }
 IMAGO_INLINE F as_float(I x) { return (F)x; }
+IMAGO_INLINE bool any(I mask) {
+  int32_t bits = 0;
+  for (size_t i = 0; i < W; i++) bits |= mask[i];
+  return bits != 0;
+}
 /** 0, 1, … W − 1. */
 IMAGO_INLINE I iota() {
   I x;
@@ -99,7 +104,16 @@ IMAGO_INLINE I round_to_int(F x) { return (I)(x + 12582912.0f) - 0x4b400000; }
 #endif
 
 IMAGO_INLINE F to_float(I x) { return __builtin_convertvector(x, F); }
-IMAGO_INLINE D to_double(Half x) { return __builtin_convertvector(x, D); }
+/** W / 2 floats as doubles, and back. */
+IMAGO_INLINE D load_doubles(const float* p) {
+  Half x;
+  memcpy(&x, p, sizeof x);
+  return __builtin_convertvector(x, D);
+}
+IMAGO_INLINE void store_floats(float* p, D x) {
+  const Half rounded = __builtin_convertvector(x, Half);
+  memcpy(p, &rounded, sizeof rounded);
+}
 IMAGO_INLINE F abs(F x) { return as_float(as_int(x) & 0x7fffffff); }
 
 /** The sum of the elements, pairwise: the same order for the same W. */

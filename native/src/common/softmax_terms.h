@@ -72,67 +72,80 @@ IMAGO_INLINE Comparison compare(const float* z, const float* v, size_t n, F z_ma
   // ln(q/p) = ((z − v) − offset)/T. An offset that is wrong by rounding is put right by `excess` below.
   const Pair max_difference = two_difference(z_max, v_max);
   const Pair offset = two_sum(max_difference.value, temperature.value * log(student_sum / teacher_sum));
-  const F offset_error = offset.error + max_difference.error;
-  const F ratio = teacher_sum / student_sum;
+  F offset_error = offset.error + max_difference.error;
+  F ratio = teacher_sum / student_sum;
 
-  Sum excess_sum, divergence_sum;
-  F excess{}, divergence{};
-  in_blocks(
-      n,
-      [&](size_t i) {
-        const Pair d = two_difference(load(z + i * W), load(v + i * W));
-        // Infinite logits make NaN here, which becomes a large number: those classes have no mass in p or in q.
-        const F exact = ((d.value - offset.value) + (d.error - offset_error)) * temperature.inverse;
-        const F u = min(max(exact, all(-1e30f)), all(1e30f));
-        const F p = load(teacher + i * W);
-        const F q = load(student + i * W) * ratio;
-        const I near = abs(u) < all(0.4f);
-        const F curved = u * u * second_order(u);
-        const F difference = select(near, p * (u + curved), q - p);
-        divergence += select(near, p * curved, difference - p * u);
-        excess += difference;
-        store(student + i * W, difference);
-      },
-      [&] {
-        excess_sum.add(excess);
-        divergence_sum.add(divergence);
-        excess = divergence = F{};
-      });
-  // Σ (q − p) = e ≠ 0 says that q was normalised wrongly by the factor 1 + e.
-  const F e = Layout::sum(excess_sum.value()) / teacher_sum;
-  // ln(1 + e) − e, for e of the order of rounding errors.
-  const F correction = e * e * (e * (1.0f / 3) - 0.5f);
-  const F scale = 1.0f / (teacher_sum * (1.0f + e));
-  return {max(F{}, Layout::sum(divergence_sum.value()) / teacher_sum + correction), scale, e * scale};
+  for (int pass = 0;; pass++) {
+    Sum excess_sum, divergence_sum;
+    F excess{}, divergence{};
+    in_blocks(
+        n,
+        [&](size_t i) {
+          const Pair d = two_difference(load(z + i * W), load(v + i * W));
+          // Infinite logits make NaN here, which becomes a large number: those classes have no mass in p or in q.
+          const F exact = ((d.value - offset.value) + (d.error - offset_error)) * temperature.inverse;
+          const F u = min(max(exact, all(-1e30f)), all(1e30f));
+          const F p = load(teacher + i * W);
+          const F q = pass == 0 ? load(student + i * W) * ratio : load(student + i * W) + p;
+          const I near = abs(u) < all(0.4f);
+          const F curved = u * u * second_order(u);
+          const F difference = select(near, p * (u + curved), q - p);
+          divergence += select(near, p * curved, difference - p * u);
+          excess += difference;
+          store(student + i * W, difference);
+        },
+        [&] {
+          excess_sum.add(excess);
+          divergence_sum.add(divergence);
+          excess = divergence = F{};
+        });
+    // Σ (q − p) = e ≠ 0 says that q was normalised wrongly by the factor 1 + e.
+    const F e = Layout::sum(excess_sum.value()) / teacher_sum;
+    const F summed = Layout::sum(divergence_sum.value()) / teacher_sum;
+    // Where that error, some 1e-7, is of the size of u itself, too few digits are left: once more with a better offset.
+    if (pass == 0 && any(e * e > summed * 0.1f)) {
+      offset_error += temperature.value * e;
+      continue;
+    }
+    // ln(1 + e) − e, for e of the order of rounding errors.
+    const F correction = e * e * (e * (1.0f / 3) - 0.5f);
+    const F scale = 1.0f / (teacher_sum * (1.0f + e));
+    return {max(F{}, summed + correction), scale, e * scale};
+  }
 }
 
 /** Cross-entropy of a block with one label per row (−1: none). */
 struct LabelTerm {
-  /** −ln q_label. */
-  F loss;
+  /** −ln q_label as ln(1 + rest/e^(z_label − max)): good where the label is likely. */
+  F likely_loss;
+  I is_likely;
   /** ln Σ e^(z − max). */
   F log_sum;
   /** 1/Σ e^(z − max): q = exponentials·scale. */
   F scale;
   /** q_label − 1 = −(the mass on the other classes), summed without the label so that nothing cancels. */
   F label_difference;
+
+  /** −ln q_label of the row in lane i, whose largest logit and label's logit are given. */
+  __attribute__((always_inline)) double loss(size_t i, float max, float label_logit) const {
+    if (is_likely[i]) return static_cast<double>(likely_loss[i]);
+    return static_cast<double>(log_sum[i]) + (static_cast<double>(max) - static_cast<double>(label_logit));
+  }
 };
 
-/** x: staged logits; out: e^(x − max). */
+/** x: staged logits; out: e^(x − max), which may be x. */
 template <class Layout>
 IMAGO_INLINE LabelTerm label_term(const float* x, size_t n, F max, I label, float* out) {
   Sum others_sum;
-  F others{}, label_exp{}, label_depth{};
+  F others{}, label_exp{};
   in_blocks(
       n,
       [&](size_t i) {
-        const F depth = load(x + i * W) - max;
-        const F e = exp2(depth * log2e);
+        const F e = exp2((load(x + i * W) - max) * log2e);
         const I is_label = Layout::classes_of(i) == label;
         store(out + i * W, e);
         others += select(is_label, F{}, e);
         label_exp += select(is_label, e, F{});
-        label_depth += select(is_label, depth, F{});
       },
       [&] {
         others_sum.add(others);
@@ -140,12 +153,9 @@ IMAGO_INLINE LabelTerm label_term(const float* x, size_t n, F max, I label, floa
       });
   const F rest = Layout::sum(others_sum.value());
   label_exp = Layout::sum(label_exp);
-  label_depth = Layout::sum(label_depth);
   const F sum = rest + label_exp;
-  const F log_sum = log(sum);
-  // Near certainty 1 + rest would round the loss away; far from it e^(z − max) of the label underflows.
-  const F loss = select(rest < label_exp, log1p(rest / label_exp), log_sum - label_depth);
-  return {loss, log_sum, 1.0f / sum, -rest / sum};
+  // Near certainty ln(1 + rest) keeps the digits of a small loss; far from it e^(z − max) of the label underflows.
+  return {log1p(rest / label_exp), rest < label_exp, log(sum), 1.0f / sum, -rest / sum};
 }
 
 }  // namespace imago::IMAGO_ISA

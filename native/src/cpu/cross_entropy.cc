@@ -7,14 +7,13 @@ namespace imago::IMAGO_ISA {
 namespace {
 
 struct CrossEntropy {
-  const imago_call* call;
   const Batch& batch;
   const float* student;
   double smoothing;
   static constexpr size_t arrays = 2;
 
   template <class Layout>
-  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+  void block(const Rows& rows, float* memory, Terms& terms) const {
     const size_t classes = batch.classes;
     const size_t n = Layout::vectors(classes);
     float* const z = memory;
@@ -22,18 +21,17 @@ struct CrossEntropy {
     const RowPointers<const float> student_rows(student, rows, classes);
     const Range range = Layout::template stage<Float32>(student_rows.row, rows.count, classes, z);
     const LabelTerm term = label_term<Layout>(z, n, range.max, rows.label, e);
-    const size_t bad = first_bad(rows, 1.0f / term.scale);
-    if (bad != no_row) return bad;
 
-    const F depth = smoothing == 0 ? F{} : mean_depth<Layout>(z, n, range);
+    const F quarter_depth = smoothing == 0 ? F{} : mean_quarter_depth<Layout>(z, n, range);
     for (size_t i = 0; i < rows.count; i++) {
       if (rows.label[i] < 0) continue;
-      double loss = smoothing < 1 ? (1 - smoothing) * static_cast<double>(term.loss[i]) : 0;
+      const float label_logit = student[rows.index[i] * classes + static_cast<size_t>(rows.label[i])];
+      double loss = smoothing < 1 ? (1 - smoothing) * term.loss(i, range.max[i], label_logit) : 0;
       // −Σ (ε/C)·ln q, with −ln q = (max − z) + ln Σ e^(z − max): no term is negative.
-      if (smoothing > 0) loss += smoothing * (static_cast<double>(depth[i]) + static_cast<double>(term.log_sum[i]));
+      if (smoothing > 0) loss += smoothing * (4 * static_cast<double>(quarter_depth[i]) + static_cast<double>(term.log_sum[i]));
       terms.first += batch.share(rows.index[i]) * loss;
     }
-    if (batch.gradient == nullptr) return no_row;
+    if (batch.gradient == nullptr) return;
 
     const RowPointers<float> gradient(batch.gradient, rows, classes);
     const double everywhere = smoothing / static_cast<double>(classes);
@@ -44,31 +42,27 @@ struct CrossEntropy {
     Layout::unstage(gradient.row, rows.count, classes, [&](size_t i) {
       return select(Layout::classes_of(i) == rows.label, at_label, load(e + i * W) * scale - shift);
     });
-    return no_row;
   }
 
-  /** (1/C)·Σ (max − z) per row; infinite where a class is excluded. */
+  /** (1/C)·Σ (max − z)/4 per row; infinite where a class is excluded. A quarter, since max − z may overflow float32. */
   template <class Layout>
-  F mean_depth(const float* z, size_t n, Range range) const {
+  F mean_quarter_depth(const float* z, size_t n, Range range) const {
     Sum sum;
     F part{};
     const I classes = all_int(static_cast<int32_t>(batch.classes));
+    const F share = all(static_cast<float>(1 / static_cast<double>(batch.classes)));
+    const F quarter_max = range.max * 0.25f;
     in_blocks(
         n,
         [&](size_t i) {
-          const F depth = range.max - load(z + i * W);
+          const F depth = (quarter_max - load(z + i * W) * 0.25f) * share;
           part += select(Layout::classes_of(i) < classes && depth < all(infinity), depth, F{});
         },
         [&] {
           sum.add(part);
           part = F{};
         });
-    const F mean = Layout::sum(sum.value()) * static_cast<float>(1.0 / static_cast<double>(batch.classes));
-    return select(range.min == all(-infinity), all(infinity), mean);
-  }
-
-  int explain(size_t row) const {
-    return explain_row<Float32>(call, "student", student + row * batch.classes, batch.classes, row, false);
+    return select(range.min == all(-infinity), all(infinity), Layout::sum(sum.value()));
   }
 };
 
@@ -85,7 +79,9 @@ IMAGO_KERNEL(cross_entropy) {
               call->scalars[3],
               buffer<float>(call, 3)};
   if (const int refused = prepare(call, batch)) return refused;
-  const CrossEntropy kernel{call, batch, buffer<const float>(call, 0), smoothing};
+  const float* const student = buffer<const float>(call, 0);
+  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
+  const CrossEntropy kernel{batch, student, smoothing};
   Terms mean;
   if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
   *buffer<double>(call, 4) = mean.first;

@@ -6,7 +6,6 @@ namespace imago::IMAGO_ISA {
 namespace {
 
 struct KlDivergence {
-  const imago_call* call;
   const Batch& batch;
   const float* student;
   const float* teacher;
@@ -14,14 +13,12 @@ struct KlDivergence {
   static constexpr size_t arrays = SoftScratch::arrays;
 
   template <class Layout>
-  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+  void block(const Rows& rows, float* memory, Terms& terms) const {
     const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
-    const SoftTerm soft =
-        soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature_of(temperature), s);
-    if (soft.bad_row != no_row) return soft.bad_row;
+    const SoftTerm soft = soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature, s);
     for (size_t i = 0; i < rows.count; i++)
-      terms.first += batch.share(rows.index[i]) * static_cast<double>(soft.comparison.divergence[i]);
-    if (batch.gradient == nullptr) return no_row;
+      terms.first += batch.share(rows.index[i]) * soft.divergence[i];
+    if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
     const F factor = rows.weight * static_cast<float>(1 / temperature);
     const F scale = soft.comparison.scale * factor;
@@ -29,13 +26,6 @@ struct KlDivergence {
     Layout::unstage(gradient.row, rows.count, batch.classes, [&](size_t i) {
       return load(s.difference + i * W) * scale - load(s.teacher + i * W) * shift;
     });
-    return no_row;
-  }
-
-  int explain(size_t row) const {
-    const size_t start = row * batch.classes;
-    const int refused = explain_row<Float32>(call, "student", student + start, batch.classes, row, false);
-    return refused ? refused : explain_row<Float32>(call, "teacher", teacher + start, batch.classes, row, false);
   }
 };
 
@@ -47,7 +37,11 @@ IMAGO_KERNEL(kl_divergence) {
   if (const int refused = check_temperature(call, temperature)) return refused;
   Batch batch{size(call, 0), size(call, 1), nullptr, buffer<const float>(call, 2), 0, buffer<float>(call, 3)};
   if (const int refused = prepare(call, batch)) return refused;
-  const KlDivergence kernel{call, batch, buffer<const float>(call, 0), buffer<const float>(call, 1), temperature};
+  const float* const student = buffer<const float>(call, 0);
+  const float* const teacher = buffer<const float>(call, 1);
+  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
+  if (const int refused = check_rows<Float32>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
+  const KlDivergence kernel{batch, student, teacher, temperature};
   Terms mean;
   if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
   *buffer<double>(call, 4) = mean.first;

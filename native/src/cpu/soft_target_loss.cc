@@ -7,7 +7,6 @@ namespace {
 
 template <class Source>
 struct SoftTarget {
-  const imago_call* call;
   const Batch& batch;
   const float* student;
   const typename Source::Element* teacher;
@@ -16,12 +15,11 @@ struct SoftTarget {
   static constexpr size_t arrays = SoftScratch::arrays;
 
   template <class Layout>
-  size_t block(const Rows& rows, float* memory, Terms& terms) const {
+  void block(const Rows& rows, float* memory, Terms& terms) const {
     const size_t classes = batch.classes;
     const size_t n = Layout::vectors(classes);
     const SoftScratch s(memory, n * W);
-    const SoftTerm soft = soft_term<Layout, Source>(rows, student, teacher, classes, temperature_of(temperature), s);
-    if (soft.bad_row != no_row) return soft.bad_row;
+    const SoftTerm soft = soft_term<Layout, Source>(rows, student, teacher, classes, temperature, s);
 
     bool any_label = false;
     for (size_t i = 0; i < rows.count; i++) any_label = any_label || rows.label[i] >= 0;
@@ -31,10 +29,12 @@ struct SoftTarget {
 
     for (size_t i = 0; i < rows.count; i++) {
       const double weight = batch.share(rows.index[i]);
-      terms.first += weight * static_cast<double>(soft.comparison.divergence[i]);
-      if (rows.label[i] >= 0) terms.second += weight * static_cast<double>(hard.loss[i]);
+      terms.first += weight * soft.divergence[i];
+      if (rows.label[i] < 0) continue;
+      const float label_logit = student[rows.index[i] * classes + static_cast<size_t>(rows.label[i])];
+      terms.second += weight * hard.loss(i, soft.student_max[i], label_logit);
     }
-    if (batch.gradient == nullptr) return no_row;
+    if (batch.gradient == nullptr) return;
 
     const RowPointers<float> gradient(batch.gradient, rows, classes);
     const F factor = rows.weight * static_cast<float>((1 - hard_weight) * temperature);
@@ -45,7 +45,7 @@ struct SoftTarget {
     };
     if (!any_label || hard_weight == 0) {
       Layout::unstage(gradient.row, rows.count, classes, soft_gradient);
-      return no_row;
+      return;
     }
     const F hard_factor = select(rows.label >= 0, rows.weight * static_cast<float>(hard_weight), F{});
     const F hard_scale = hard.scale * hard_factor;
@@ -54,13 +54,6 @@ struct SoftTarget {
       const F hard_gradient = select(Layout::classes_of(i) == rows.label, at_label, load(s.z + i * W) * hard_scale);
       return soft_gradient(i) + hard_gradient;
     });
-    return no_row;
-  }
-
-  int explain(size_t row) const {
-    const size_t start = row * batch.classes;
-    const int refused = explain_row<Float32>(call, "student", student + start, batch.classes, row, false);
-    return refused ? refused : explain_row<Source>(call, "teacher", teacher + start, batch.classes, row, false);
   }
 };
 
@@ -70,8 +63,11 @@ int run(const imago_call* call, Batch& batch) {
   const double a = call->scalars[3];
   Terms mean;
   if (const int refused = prepare(call, batch)) return refused;
-  const SoftTarget<Source> kernel{
-      call, batch, buffer<const float>(call, 0), buffer<const typename Source::Element>(call, 1), temperature, a};
+  const float* const student = buffer<const float>(call, 0);
+  const auto* const teacher = buffer<const typename Source::Element>(call, 1);
+  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
+  if (const int refused = check_rows<Source>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
+  const SoftTarget<Source> kernel{batch, student, teacher, temperature, a};
   if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
   const double soft = temperature * (temperature * mean.first);
   const double hard = mean.second;

@@ -7,7 +7,6 @@ namespace imago::IMAGO_ISA {
 namespace {
 
 struct Softmax {
-  const imago_call* call;
   const Batch& batch;
   const float* logits;
   float* out;
@@ -16,7 +15,7 @@ struct Softmax {
   static constexpr size_t arrays = 2;
 
   template <class Layout>
-  size_t block(const Rows& rows, float* memory, Terms&) const {
+  void block(const Rows& rows, float* memory, Terms&) const {
     const size_t classes = batch.classes;
     const size_t n = Layout::vectors(classes);
     float* const x = memory;
@@ -25,20 +24,15 @@ struct Softmax {
     const RowPointers<float> out_rows(out, rows, classes);
     const F max = Layout::template stage<Float32>(in_rows.row, rows.count, classes, x).max;
     const F sum = exponentials<Layout>(x, n, max, temperature.scale, e);
-    const size_t bad = first_bad(rows, sum);
-    if (bad != no_row) return bad;
     const F log_sum = log(sum);
     const F scale = 1.0f / sum;
     if (log_space)
-      Layout::unstage(out_rows.row, rows.count, classes,
-                      [&](size_t i) { return (load(x + i * W) - max) * temperature.inverse - log_sum; });
+      // Halves, since the difference of two finite logits may overflow float32.
+      Layout::unstage(out_rows.row, rows.count, classes, [&](size_t i) {
+        return (load(x + i * W) * 0.5f - max * 0.5f) * (2 * temperature.inverse) - log_sum;
+      });
     else
       Layout::unstage(out_rows.row, rows.count, classes, [&](size_t i) { return load(e + i * W) * scale; });
-    return no_row;
-  }
-
-  int explain(size_t row) const {
-    return explain_row<Float32>(call, "logits", logits + row * batch.classes, batch.classes, row, false);
   }
 };
 
@@ -48,9 +42,10 @@ struct Softmax {
 IMAGO_KERNEL(softmax) {
   if (const int refused = check_temperature(call, call->scalars[2])) return refused;
   Batch batch{size(call, 0), size(call, 1), nullptr, nullptr, 0, nullptr};
-  batch.weight_sum = 1;
-  const Softmax kernel{call,           batch, buffer<const float>(call, 0), buffer<float>(call, 1), temperature_of(call->scalars[2]),
-                       call->scalars[3] != 0};
+  if (const int refused = prepare(call, batch)) return refused;
+  const float* const logits = buffer<const float>(call, 0);
+  if (const int refused = check_rows<Float32>(call, batch, "logits", logits, Expect::softmax)) return refused;
+  const Softmax kernel{batch, logits, buffer<float>(call, 1), temperature_of(call->scalars[2]), call->scalars[3] != 0};
   Terms nothing;
   return for_each_block(call, batch, kernel, nothing);
 }

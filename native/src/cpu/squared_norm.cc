@@ -5,19 +5,13 @@
 namespace imago::IMAGO_ISA {
 namespace {
 
-IMAGO_INLINE D doubles(const float* p) {
-  Half half;
-  memcpy(&half, p, sizeof half);
-  return to_double(half);
-}
-
 IMAGO_INLINE double sum_of_squares(const float* x, size_t n) {
   constexpr size_t lanes = W / 2;
   D a{}, b{}, c{}, d{};
   size_t i = 0;
   for (; i + 4 * lanes <= n; i += 4 * lanes) {
-    const D x0 = doubles(x + i), x1 = doubles(x + i + lanes);
-    const D x2 = doubles(x + i + 2 * lanes), x3 = doubles(x + i + 3 * lanes);
+    const D x0 = load_doubles(x + i), x1 = load_doubles(x + i + lanes);
+    const D x2 = load_doubles(x + i + 2 * lanes), x3 = load_doubles(x + i + 3 * lanes);
     a += x0 * x0;
     b += x1 * x1;
     c += x2 * x2;
