@@ -6,6 +6,7 @@ import { linear } from './rules/linear.js'
 import { normalization } from './rules/normalization.js'
 import { pool } from './rules/pool.js'
 import { reduce } from './rules/reduce.js'
+import { refusals } from './rules/refusals.js'
 import { shape } from './rules/shape.js'
 import { softmax } from './rules/softmax.js'
 import { zeros } from './rules/zeros.js'
@@ -22,4 +23,5 @@ export const defaultRules: RuleTable = {
   ...reduce,
   ...shape,
   ...zeros,
+  ...refusals,
 }

@@ -4,7 +4,6 @@ import {
   floatAttribute,
   type Graph,
   inferShapes,
-  intAttribute,
   type Node,
   nodeLabel,
   productDim,
@@ -130,9 +129,4 @@ function elementsPerRow(node: Node, shape: Shape): number {
       `its input has open sizes [${shape.join(', ')}] beyond the batch; fix them before training`,
     )
   return along
-}
-
-/** The opsets in which `training_mode` means what it does here start at 14; before, a second output meant training. */
-export function isTraining(node: Node): boolean {
-  return intAttribute(node, 'training_mode', 0) === 1
 }

@@ -82,7 +82,9 @@ const layerNormalization: Rule = (node, ctx, [dY]) => {
   const axes = range(rank).slice(nodeAxis(node, -1, rank))
   if (node.outputs[1] || node.outputs[2])
     ctx.refuse('its outputs Mean and InvStdDev are used; compute them by ReduceMean instead')
-  const mean = (value: string): string => b.op('ReduceMean', [value], { axes, keepdims: 1 })
+  // Not ReduceMean, whose axes moved from attribute to input in opset 18: this serves every opset.
+  const count = countAsFloat(ctx, x, axes)
+  const mean = (value: string): string => op('Div', b.op('ReduceSum', [value, b.ints(axes)], { keepdims: 1 }), count)
   const normalized = (): { readonly xHat: string; readonly r: string } => {
     const centred = op('Sub', x, mean(x))
     const variance = mean(op('Mul', centred, centred))

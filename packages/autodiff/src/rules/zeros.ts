@@ -2,6 +2,10 @@ import { type RuleTable, zero } from '../rule.js'
 
 const steps = ['Floor', 'Ceil', 'Round', 'Sign']
 const questions = [
+  'Not',
+  'And',
+  'Or',
+  'Xor',
   'ArgMax',
   'ArgMin',
   'Equal',
