@@ -61,6 +61,7 @@ export function inputFeed(
 function copied(type: DataType, count: number, shape: (size: number) => number[]): Feed {
   return (value, from, to, size) => {
     const data = value.data as Float32Array
+    if (from === 0 && to === size && data.length === size * count) return { type, dims: shape(size), data }
     const rows = data.subarray(from * count, to * count)
     if (to - from === size) return { type, dims: shape(size), data: rows }
     const filled = new (data.constructor as Float32ArrayConstructor)(size * count)

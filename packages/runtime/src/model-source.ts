@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import { decode, encode, type Graph, type Model } from '@imago/onnx'
+import { decode, encode, type Graph, type Model, readModel } from '@imago/onnx'
 import { ArgumentError, UnsupportedError } from '@imago/tensor'
 
 /** A model in memory, its bytes, or where its file is. */
@@ -26,7 +25,7 @@ export async function resolveSource(caller: string, source: ModelSource): Promis
   }
   if (typeof source === 'string' || source instanceof URL) {
     const path = source instanceof URL ? fileURLToPath(source) : source
-    return { model: decode(await readFile(path)), loadable: path, where: path }
+    return { model: await readModel(path), loadable: path, where: path }
   }
   if (!isModel(source))
     throw new ArgumentError(caller, 'model', 'a Model, the bytes of a model or the path of a file', source)

@@ -14,8 +14,9 @@ import { type Classifier, classifier } from './adapt/classifier.js'
 import { concatRows } from './concat-rows.js'
 import type { EngineOptions } from './engine.js'
 import { areProbabilities, logitsOf, refuseNaN, scoresOf } from './finish-logits.js'
-import { type Feed, type InputMap, inputFeed } from './input-map.js'
+import type { InputMap } from './input-map.js'
 import { encodeInternal, type ModelSource, resolveSource } from './model-source.js'
+import { type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
 import { openLoadable, type Port, type Session } from './session.js'
 
 export interface PredictorOptions extends EngineOptions {
@@ -97,7 +98,7 @@ export async function predictor(source: ModelSource | Session, options: Predicto
     signal?.throwIfAborted()
     if (disposed) throw new StateError('the predictor is disposed', 'Make another from its model')
     const rows = rowsOf(inputs)
-    if (feeds === undefined || !feeds.every(([, name, , row]) => row === rowDims(inputs[name]))) await check(inputs)
+    if (feeds === undefined || !feedsFit(feeds, inputs)) await check(inputs)
     const parts: TensorMap[] = []
     for (let from = 0; from < rows; from += step) {
       signal?.throwIfAborted()
@@ -146,58 +147,6 @@ async function prepare(source: ModelSource | Session, options: PredictorOptions)
   const adapted = { ...found.model, graph: { ...graph, outputs } }
   const session = await openLoadable(resolved.where, encodeInternal(adapted), options)
   return { ...found, session, own: true }
-}
-
-type Feeds = readonly (readonly [port: string, source: string, feed: Feed, row: string])[]
-
-/** Which tensor goes into which input, and how. */
-function planFeeds(
-  ports: readonly Port[],
-  map: PredictorOptions['map'],
-  inputs: TensorMap,
-): { readonly feeds: Feeds; readonly notes: readonly string[] } {
-  const maps: readonly InputMap[] = map === undefined ? [] : 'length' in map ? map : [map]
-  for (const { name } of maps)
-    if (name !== undefined && !ports.some((port) => port.name === name))
-      throw new NotFoundError(
-        `the model has no input "${name}"`,
-        `Its inputs are ${ports.map((port) => port.name).join(', ')}`,
-      )
-  const given = Object.keys(inputs)
-  const notes: string[] = []
-  const feeds = ports.map((port) => {
-    const mine = maps.find((one) => (one.name ?? (ports.length === 1 ? port.name : undefined)) === port.name) ?? {}
-    const guesses = [
-      mine.from,
-      port.name,
-      ...(ports.length === 1 ? ['input', given.length === 1 ? given[0] : undefined] : []),
-    ]
-    const name = mine.from ?? guesses.find((guess) => guess !== undefined && inputs[guess] !== undefined)
-    const source = name === undefined ? undefined : inputs[name]
-    if (name === undefined || source === undefined)
-      throw new ArgumentError('predictor', 'map', `an input map that says what goes into "${port.name}"`, given)
-    const made = inputFeed(port, mine, source)
-    notes.push(...made.notes)
-    return [port.name, name, made.feed, rowDims(source)] as const
-  })
-  return { feeds, notes }
-}
-
-/** The one number of rows that all tensors have. */
-function rowsOf(inputs: TensorMap): number {
-  let rows: number | undefined
-  for (const name in inputs) {
-    const first = inputs[name]!.dims[0]
-    rows ??= first
-    if (first === undefined || first !== rows || first < 1)
-      throw new ShapeError('predictor', name, `of ${rows || 'at least 1'} rows`, `[${inputs[name]!.dims.join(', ')}]`)
-  }
-  if (rows === undefined) throw new ArgumentError('predictor', 'inputs', 'at least one tensor', inputs)
-  return rows
-}
-
-function rowDims(value: Tensor | undefined): string {
-  return value === undefined ? '' : `${value.type} ${value.dims.slice(1).join(' ')}`
 }
 
 /** The batch that the model's inputs are made for, where they are. */

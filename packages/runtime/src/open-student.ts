@@ -1,0 +1,152 @@
+import { training, vjp } from '@imago/autodiff'
+import { type Graph, liftWeights, type Model, type Node } from '@imago/onnx'
+import { ArgumentError, NotFoundError, type Predict, type TensorMap, tensorMap } from '@imago/tensor'
+import { logitsGraph } from './adapt/logits-graph.js'
+import { trainableWeights } from './adapt/trainable-weights.js'
+import { concatRows } from './concat-rows.js'
+import type { Differentiable } from './differentiable.js'
+import type { EngineOptions } from './engine.js'
+import type { InputMap } from './input-map.js'
+import { type ModelSource, resolveSource } from './model-source.js'
+import { openDifferentiable } from './open-differentiable.js'
+import { type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
+import { withWeights } from './save-weights.js'
+
+export interface StudentOptions extends EngineOptions {
+  /** Weights that stay as they are: names, or a test of the name. Default none. */
+  readonly freeze?: readonly string[] | RegExp | ((name: string) => boolean) | undefined
+  /** Batch statistics in training, moving the running ones (`batch`, default), or the running ones as they are (`frozen`). */
+  readonly batchNorm?: 'batch' | 'frozen' | undefined
+  /** The output that classifies, where the model has several. */
+  readonly output?: string | undefined
+  /** How data become the model's inputs. */
+  readonly map?: InputMap | readonly InputMap[] | undefined
+}
+
+/** A model that can be trained. */
+export interface Student {
+  /** The weights, and running statistics, by their names in the file: float32 copies, the caller's to change in place. */
+  readonly parameters: TensorMap
+  /** forward(parameters, inputs) → `logits` [N, C], and the way back. */
+  readonly differentiable: Differentiable
+  /** What was found and done to the model for training, one sentence each. */
+  readonly notes: readonly string[]
+  /** The model given with new weights, and nothing else changed: a softmax at its end is in it still. */
+  save(parameters: TensorMap): Model
+  /** Inference with these parameters as they are at each call: inputs → `logits`, 256 rows at a time. */
+  predict(parameters: TensorMap): Predict
+  /** Idempotent. */
+  dispose(): Promise<void>
+}
+
+/**
+ * Open a model for training: its logits are found (a softmax or sigmoid at its end is left out), its weights become inputs, and
+ * its forward graph gets a backward one.
+ *
+ * @throws UnsupportedError naming the node that has no gradient; FormatError, NotFoundError as `open` does
+ */
+export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
+  const { model } = await resolveSource('openStudent', source)
+  const { graph, output, notes, names } = prepareStudent(model, options)
+  const form = training(graph, { batchNorm: options.batchNorm ?? 'batch' })
+  const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
+  const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
+  const lifted = liftWeights(inferenceForm(graph), fed)
+  const inner = await openDifferentiable(program, {
+    ...options,
+    inference: lifted.graph,
+    outputs: { logits: output },
+    opsets: model.opsets,
+  })
+  const differentiable = mapped(inner, graph, options.map)
+  const all = new Set(fed)
+
+  return {
+    parameters: lifted.parameters,
+    differentiable,
+    notes,
+    save(parameters) {
+      const unknown = Object.keys(parameters).find((name) => !all.has(name))
+      if (unknown !== undefined) throw new ArgumentError('save', 'parameters', 'those of this student', unknown)
+      return withWeights(model, parameters)
+    },
+    predict: (parameters) => batched(differentiable, parameters),
+    dispose: () => inner.dispose(),
+  }
+}
+
+function prepareStudent(
+  model: Model,
+  options: StudentOptions,
+): { graph: Graph; output: string; notes: readonly string[]; names: readonly string[] } {
+  const { graph, output, notes } = logitsGraph(model, options.output)
+  const all = trainableWeights(graph)
+  const frozen = frozenNames(all, options.freeze)
+  const names = all.filter((name) => !frozen.has(name))
+  if (names.length === 0)
+    throw new ArgumentError('openStudent', 'freeze', 'such that a weight is left to train', [...frozen])
+  const note = frozen.size === 0 ? [] : [`${frozen.size} of ${all.length} weights are frozen`]
+  return { graph, output, notes: [...notes, ...note], names }
+}
+
+function frozenNames(all: readonly string[], freeze: StudentOptions['freeze']): Set<string> {
+  if (freeze === undefined) return new Set()
+  if (freeze instanceof RegExp) return new Set(all.filter((name) => name.search(freeze) >= 0))
+  if (typeof freeze === 'function') return new Set(all.filter(freeze))
+  const unknown = freeze.find((name) => !all.includes(name))
+  if (unknown !== undefined)
+    throw new NotFoundError(`the student has no weight "${unknown}" to freeze`, `Its weights are ${all.join(', ')}`)
+  return new Set(freeze)
+}
+
+/** The graph for inference, whatever mode it was exported in: no dropout, running statistics. */
+function inferenceForm(graph: Graph): Graph {
+  const nodes = graph.nodes.map((node): Node => {
+    const [x = ''] = node.inputs
+    const [y = ''] = node.outputs
+    if (node.op === 'Dropout') return { ...node, op: 'Identity', inputs: [x], outputs: [y], attributes: new Map() }
+    if (node.op !== 'BatchNormalization') return node
+    const attributes = new Map([...node.attributes].filter(([name]) => name !== 'training_mode'))
+    return { ...node, outputs: [y], attributes }
+  })
+  return { ...graph, nodes }
+}
+
+/** The data set's tensors as the student's inputs. */
+function mapped(inner: Differentiable, graph: Graph, map: StudentOptions['map']): Differentiable {
+  const ports = graph.inputs
+    .filter((input) => !graph.initializers.has(input.name))
+    .map(({ name, type, shape }) => ({ name, ...(type && { type }), ...(shape && { dims: shape }) }))
+  let feeds: Feeds | undefined
+  return {
+    parameters: inner.parameters,
+    async forward(parameters, inputs, options) {
+      const rows = rowsOf(inputs)
+      if (feeds === undefined || !feedsFit(feeds, inputs)) feeds = planFeeds(ports, map, inputs).feeds
+      const fed = tensorMap(feeds.map(([port, name, feed]) => [port, feed(inputs[name]!, 0, rows, rows)] as const))
+      return inner.forward(parameters, fed, options)
+    },
+    dispose: () => inner.dispose(),
+  }
+}
+
+function batched(student: Differentiable, parameters: TensorMap): Predict {
+  const size = 256
+  return async (inputs, signal) => {
+    const rows = rowsOf(inputs)
+    const parts: TensorMap[] = []
+    for (let from = 0; from < rows; from += size) {
+      signal?.throwIfAborted()
+      const to = Math.min(from + size, rows)
+      const part = tensorMap(
+        Object.entries(inputs).map(([name, value]) => {
+          const row = value.data.length / rows
+          const data = (value.data as Float32Array).subarray(from * row, to * row)
+          return [name, { ...value, dims: [to - from, ...value.dims.slice(1)], data }] as const
+        }),
+      )
+      parts.push((await student.forward(parameters, part, { train: false })).outputs)
+    }
+    return concatRows(parts)
+  }
+}
