@@ -80,9 +80,19 @@ export class StateError extends ImagoError {
 
 /** A value as an error message shows it: short, on one line, control characters escaped. */
 export function describe(value: unknown): string {
+  return describeTo(value, 3)
+}
+
+/** `depth` levels of arrays: one may hold itself. */
+function describeTo(value: unknown, depth: number): string {
   if (typeof value === 'string') return JSON.stringify(value.length > 80 ? `${value.slice(0, 77)}...` : value)
   if (ArrayBuffer.isView(value) && 'length' in value) return `${value.constructor.name}(${value.length})`
-  if (Array.isArray(value)) return `[${value.slice(0, 8).map(describe).join(', ')}${value.length > 8 ? ', …' : ''}]`
+  if (Array.isArray(value)) {
+    if (depth === 0) return `Array(${value.length})`
+    const elements = value.slice(0, 8).map((element) => describeTo(element, depth - 1))
+    return `[${elements.join(', ')}${value.length > 8 ? ', …' : ''}]`
+  }
+  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`
   if (typeof value === 'object' && value !== null) return value.constructor?.name ?? 'object'
   if (typeof value === 'bigint') return `${value}n`
   return Object.is(value, -0) ? '-0' : String(value)
