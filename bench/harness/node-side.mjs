@@ -1,0 +1,53 @@
+// imago's side of a benchmark: a JSON line in, a JSON line out.
+import { createInterface } from 'node:readline'
+import { backends } from '@imago/kernels'
+import { rows } from '../rows/index.mjs'
+import { writeNumbers } from './numbers.mjs'
+import { installClock, measureOverhead } from './overhead.mjs'
+
+installClock()
+
+let prepared
+
+const ops = {
+  hello: () => ({ node: process.version, backends: backends() }),
+  async prepare({ row, settings, folder, threads }) {
+    await prepared?.dispose?.()
+    prepared = await rows[row].prepare(settings, folder, { threads })
+    return {}
+  },
+  async check({ folder }) {
+    const { value, tensors } = await prepared.check()
+    for (const [name, data] of Object.entries(tensors)) writeNumbers(folder, `imago-${name}`, data)
+    return { value, tensors: Object.keys(tensors) }
+  },
+  async time({ iterations }) {
+    const start = performance.now()
+    await prepared.run(iterations)
+    return { milliseconds: (performance.now() - start) / iterations }
+  },
+  outcome: async () => ({ value: await prepared.outcome() }),
+  overhead: ({ iterations }) => measureOverhead(() => prepared.run(iterations), iterations),
+  async memory({ steps, samples }) {
+    const points = []
+    for (let i = 0; i <= samples; i++) {
+      // Twice: what finalizers free is only counted after the second.
+      globalThis.gc?.()
+      await new Promise((resolve) => setImmediate(resolve))
+      globalThis.gc?.()
+      points.push([(i * steps) / samples, process.memoryUsage.rss()])
+      if (i < samples) await prepared.run(steps / samples)
+    }
+    return { points }
+  },
+}
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const { op, ...body } = JSON.parse(line)
+  try {
+    process.stdout.write(`${JSON.stringify(await ops[op](body))}\n`)
+  } catch (error) {
+    process.stdout.write(`${JSON.stringify({ error: String(error?.message ?? error) })}\n`)
+  }
+}
+await prepared?.dispose?.()
