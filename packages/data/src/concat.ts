@@ -18,10 +18,14 @@ export function concat(...sources: readonly Dataset[]): Dataset {
     length += source.length
     if (source.classes !== undefined) classes = Math.max(classes ?? 0, source.classes)
   }
-  // One look at a row of each set: a set that does not fit is found at the door and not in the middle of an epoch.
-  const labelled = sources.some(
-    (source) => source.rows(new Uint32Array(Math.min(1, source.length))).labels !== undefined,
-  )
+  // One row of each set, merged: a set that does not fit is found at the door and not in the middle of an epoch.
+  const probes = sources.map((source, k) => {
+    const batch = source.rows(new Uint32Array(Math.min(1, source.length)))
+    return { at: source.length > 0 ? [k] : [], batch }
+  })
+  const labelled = probes.some(({ batch }) => batch.labels !== undefined)
+  checkNames(probes)
+  merge(new Uint32Array(sources.length), probes, labelled)
 
   const rows = (indices: Uint32Array): Batch => {
     checkIndices(indices, length)
@@ -45,6 +49,12 @@ export function concat(...sources: readonly Dataset[]): Dataset {
 interface Part {
   readonly at: readonly number[]
   readonly batch: Batch
+}
+
+function checkNames(parts: readonly Part[]): void {
+  const names = parts.map(({ batch }) => Object.keys(batch.inputs).sort().join(', '))
+  const other = names.find((one) => one !== names[0])
+  if (other !== undefined) throw new ShapeError('concat', 'sources', `all with inputs ${names[0]}`, other)
 }
 
 function sourceOf(index: number, starts: readonly number[]): number {

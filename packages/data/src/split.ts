@@ -12,7 +12,7 @@ export function split(
 ): { train: Dataset; validation: Dataset } {
   const { validation } = options
   const count = validation < 1 ? Math.round(validation * source.length) : validation
-  if (!(validation > 0 && Number.isInteger(count) && count < source.length))
+  if (!(Number.isInteger(count) && count >= 1 && count < source.length))
     throw new ArgumentError(
       'split',
       'validation',
