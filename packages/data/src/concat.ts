@@ -88,7 +88,7 @@ function scatter(name: string, count: number, parts: readonly Part[]): Tensor {
       throw new ShapeError(
         'concat',
         `inputs.${name}`,
-        `${model.type} [N, ${rest.join(', ')}] in every set`,
+        `${model.type} [${['N', ...rest].join(', ')}] in every set`,
         shown(value),
       )
     const data = value.data as Float32Array
