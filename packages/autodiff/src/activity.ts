@@ -24,6 +24,19 @@ export function readsOf(node: Node): readonly string[] {
   return captured.length === 0 ? node.inputs : [...node.inputs, ...captured]
 }
 
+/** Values that nothing but a product with one of these masks reads → that product. */
+export function maskedValues(graph: Graph, masks: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const readers = new Map<string, Node[]>()
+  for (const node of graph.nodes)
+    for (const name of readsOf(node)) readers.set(name, [...(readers.get(name) ?? []), node])
+  const outputs = new Set(graph.outputs.map((output) => output.name))
+  const masked = new Map<string, string>()
+  for (const [name, [reader, ...others]] of readers)
+    if (others.length === 0 && reader?.op === 'Mul' && masks.has(reader.inputs[1] ?? '') && !outputs.has(name))
+      masked.set(name, reader.outputs[0]!)
+  return masked
+}
+
 function capturedBy(attribute: Attribute): string[] {
   const graphs = attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : []
   return graphs.flatMap((graph) => {

@@ -23,6 +23,8 @@ export interface Workspace {
   readonly active: ReadonlySet<string>
   /** Symbolic sizes that can be read off a backward input (a cotangent) without saving anything. */
   readonly carriers: readonly Carrier[]
+  /** Value → its product with a dropout mask, where nothing else reads it. */
+  readonly masked: ReadonlyMap<string, string>
   /** Memo of emitted sizes and shapes. */
   readonly emitted: Map<string, string>
 }
@@ -63,6 +65,7 @@ export function contextOf(node: Node, work: Workspace): RuleContext {
     },
     scalar: (value, like) => b.scalar(value, type(like)),
     shapeOf: (value) => shapeOf(value, shape(value), work),
+    masked: (value) => work.masked.get(value),
     forwardName: (hint) => forwardName(hint, work),
     refuse,
   }

@@ -63,6 +63,11 @@ export interface RuleContext {
   scalar(value: number, like: string): string
   /** A 1-D int64 tensor that holds the run-time shape of a forward value. Costs nothing where the sizes can be told without it. */
   shapeOf(value: string): string
+  /**
+   * The product of a value with a fed dropout mask, where nothing else reads the value: it has the value's sign wherever the
+   * cotangent is not zero, and is kept anyway, so a rule that asks only for the sign can name it instead.
+   */
+  masked(value: string): string | undefined
   /** A fresh name for an extra output of a forward node. */
   forwardName(hint: string): string
   /** Refuse this node: throws UnsupportedError that names it. */

@@ -1,6 +1,6 @@
 import { builder, type Graph, inferShapes, type Node, nodeLabel, type Shape, type ValueInfo } from '@imago/onnx'
 import { ArgumentError, NotFoundError, UnsupportedError } from '@imago/tensor'
-import { activeValues } from './activity.js'
+import { activeValues, maskedValues } from './activity.js'
 import { assemble } from './assemble.js'
 import { constantsOf } from './constants.js'
 import { type Carrier, contextOf, type Workspace } from './context.js'
@@ -54,7 +54,8 @@ export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
     for (const [axis, dim] of shape.entries()) if (typeof dim === 'string') carriers.push({ value: name, axis, dim })
   }
   const active = activeValues(graph, wrt, rules, shapes)
-  const work: Workspace = { b, forward, shapes, constants, active, carriers, emitted: new Map() }
+  const masked = maskedValues(graph, new Set(noise.map((input) => input.name)))
+  const work: Workspace = { b, forward, shapes, constants, active, carriers, masked, emitted: new Map() }
 
   const nodes = [...graph.nodes]
   for (let i = nodes.length - 1; i >= 0; i--) {

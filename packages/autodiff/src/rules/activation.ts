@@ -106,7 +106,7 @@ const clip: Rule = (node, ctx, [dY]) => {
 
 export const activation: RuleTable = {
   // Greater, Cast and Mul are three fast kernels; one Where, or Sign, takes longer in ONNX Runtime.
-  Relu: elementwise(({ y, dY, op, mask }) => op('Mul', dY, mask(op('Greater', y, 0)))),
+  Relu: elementwise(({ y, dY, op, mask, ctx }) => op('Mul', dY, mask(op('Greater', ctx.masked(y) ?? y, 0)))),
   LeakyRelu: leakyRelu,
   PRelu: pRelu,
   Elu: elu,
