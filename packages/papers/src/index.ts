@@ -1,3 +1,5 @@
+export { type DemoOptions, type DemoResult, type DemoRow, demo } from './demo/demo.js'
+export { type DemoProtocol, demoProtocol } from './demo/protocol.js'
 export {
   defaults as hinton2015MnistDefaults,
   type HintonMnistOptions,

@@ -1,20 +1,15 @@
-import type { Model } from '@imago/onnx'
 import type { Differentiable } from '@imago/runtime'
 import { type Predict, type TensorMap, tensorMap } from '@imago/tensor'
 
-/** A model that can be trained: its tensors, the engine that runs it both ways, and the way back to a file. */
+/** A model that can be trained, as training sees it; `openStudent` of @imago/runtime makes one of any ONNX model. */
 export interface TrainableStudent {
   /** Every tensor of the model by name: those that are trained, and running statistics. They change in place. */
   readonly parameters: TensorMap
   readonly differentiable: Differentiable
-  /** The model with the present values of `parameters`. */
-  save(): Model
-  /** What was changed to make the model trainable, one sentence each: "the trailing Softmax is cut for training". */
-  readonly notes: readonly string[]
 }
 
 /** A student's present state as a predictor: no dropout, running statistics. Results are copies, valid after the next call. */
-export function predictStudent(student: Pick<TrainableStudent, 'parameters' | 'differentiable'>): Predict {
+export function predictStudent(student: TrainableStudent): Predict {
   return async (inputs, signal) => {
     signal?.throwIfAborted()
     const { outputs } = await student.differentiable.forward(student.parameters, inputs, { train: false })

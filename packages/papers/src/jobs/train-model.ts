@@ -58,7 +58,7 @@ export async function* trainModel(training: Training, context: JobContext): Asyn
     }
     const reports = master ? distill({ ...options, targets: fromPredict(master) }) : train(options)
     const { history } = yield* recorded(reports, context)
-    await folder.write('model.onnx', encode(student.save()))
+    await folder.write('model.onnx', encode(student.save(student.parameters)))
     const last = history.at(-1)!
     return {
       errors: last.evaluation!.errors,
@@ -72,7 +72,7 @@ export async function* trainModel(training: Training, context: JobContext): Asyn
       })),
     }
   } finally {
-    await student.differentiable.dispose()
+    await student.dispose()
     await master?.dispose()
   }
 }
