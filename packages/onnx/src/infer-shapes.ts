@@ -44,6 +44,11 @@ const domains = new Map([
  * @throws ShapeError naming the node, where shapes contradict each other
  */
 export function inferShapes(graph: Graph, options: InferOptions = {}): ReadonlyMap<string, ValueInfo> {
+  return infos(inferKnown(graph, options))
+}
+
+/** The same with the elements of small integer vectors. */
+export function inferKnown(graph: Graph, options: InferOptions = {}): ReadonlyMap<string, Known> {
   const known = new Map<string, Known>()
   const context = contextOf(graph, options)
   for (const input of graph.inputs)
@@ -65,7 +70,7 @@ export function inferShapes(graph: Graph, options: InferOptions = {}): ReadonlyM
     for (const [i, name] of node.outputs.entries())
       if (name !== '') known.set(name, merge(results[i] ?? {}, declared.get(name), context))
   }
-  return infos(known)
+  return known
 }
 
 function contextOf(graph: Graph, options: InferOptions): ShapeContext {

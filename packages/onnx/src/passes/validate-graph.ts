@@ -11,7 +11,6 @@ import { topologicalSort } from './topological-sort.js'
  */
 export function validateGraph(graph: Graph): void {
   check(graph, new Set())
-  topologicalSort(graph)
 }
 
 function check(graph: Graph, around: Set<string>): void {
@@ -33,6 +32,8 @@ function check(graph: Graph, around: Set<string>): void {
   }
   for (const output of graph.outputs)
     if (!isMade(output.name)) throw new FormatError(`graph output ${describe(output.name)}`, 'is made by no node')
+
+  topologicalSort(graph)
 
   const inner = graph.nodes.flatMap(subgraphs)
   if (inner.length === 0) return

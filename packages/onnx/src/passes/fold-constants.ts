@@ -1,0 +1,115 @@
+import { elementCount, type Tensor, tensor } from '@imago/tensor'
+import { tensorAttribute } from '../attributes.js'
+import { constantOf, tensorOf } from '../constant-tensor.js'
+import { evaluatorOf } from '../fold/evaluate.js'
+import { inferKnown } from '../infer-shapes.js'
+import type { ConstantTensor, Graph, Node } from '../ir.js'
+import type { Known } from '../shapes/rule.js'
+import { renameReads, subgraphs } from './node-names.js'
+import { removeDeadCode } from './remove-dead-code.js'
+
+export interface FoldOptions {
+  /**
+   * Initializers that are not looked into, so that they keep name and layout: the weights that are to be trained
+   * (`parameterNames(graph)`). Identity is followed for them all the same. Default none.
+   */
+  readonly keep?: Iterable<string>
+}
+
+/**
+ * The graph with what is known beforehand computed: Constant nodes and shape computations with known sizes become initializers,
+ * Identity is taken out, and nodes of constants are evaluated where every machine gets the same result (moves of elements, exact
+ * arithmetic on small tensors). Names of inputs and outputs stay; dead code goes. Dropout stays, as training needs it.
+ *
+ * Needs nodes in topological order.
+ */
+export function foldConstants(graph: Graph, options: FoldOptions = {}): Graph {
+  const state = startOf(graph, new Set(options.keep))
+  const nodes = graph.nodes.flatMap((node) => fold(renameReads(node, state.aliases), state))
+  return removeDeadCode({ ...graph, nodes, initializers: state.initializers })
+}
+
+interface State {
+  readonly known: ReadonlyMap<string, Known>
+  readonly initializers: Map<string, ConstantTensor>
+  /** Names whose values may be read: initializers that no caller can override and no trainer changes. */
+  readonly constants: Set<string>
+  readonly aliases: Map<string, string>
+  readonly outputs: ReadonlySet<string>
+}
+
+function startOf(graph: Graph, keep: ReadonlySet<string>): State {
+  const inputs = new Set(graph.inputs.map((input) => input.name))
+  const constants = [...graph.initializers].filter(
+    ([name, { external }]) => !inputs.has(name) && !keep.has(name) && !external,
+  )
+  return {
+    known: inferKnown(graph),
+    initializers: new Map(graph.initializers),
+    constants: new Set(constants.map(([name]) => name)),
+    aliases: new Map(),
+    outputs: new Set(graph.outputs.map((output) => output.name)),
+  }
+}
+
+/** The node, or nothing where its output is an initializer or another name by now. */
+function fold(node: Node, state: State): Node[] {
+  const output = node.outputs[0] ?? ''
+  if (node.outputs.length !== 1 || output === '' || node.domain !== '' || subgraphs(node).length > 0) return [node]
+  const source = node.inputs[0]
+  if (state.outputs.has(output)) return [node]
+  if (node.op === 'Identity' && source !== undefined) {
+    state.aliases.set(output, source)
+    return []
+  }
+  const constant = node.op === 'Constant' ? constantNode(node, output) : computed(node, output, state)
+  if (constant === undefined) return [node]
+  state.initializers.set(output, constant)
+  state.constants.add(output)
+  return []
+}
+
+function constantNode(node: Node, output: string): ConstantTensor | undefined {
+  const value = tensorAttribute(node, 'value')
+  if (value !== undefined) return value.external === undefined ? { ...value, name: output } : undefined
+  const [[key, attribute] = []] = node.attributes
+  if (key === 'value_int' && attribute?.kind === 'int') return int64s(output, [], [attribute.value])
+  if (key === 'value_ints' && attribute?.kind === 'ints')
+    return int64s(output, [attribute.value.length], attribute.value)
+  if (key === 'value_float' && attribute?.kind === 'float') return float32s(output, [], [attribute.value])
+  if (key === 'value_floats' && attribute?.kind === 'floats')
+    return float32s(output, [attribute.value.length], attribute.value)
+  return undefined
+}
+
+function int64s(name: string, dims: readonly number[], values: readonly bigint[]): ConstantTensor {
+  return constantOf(name, tensor('int64', dims, BigInt64Array.from(values)))
+}
+
+function float32s(name: string, dims: readonly number[], values: readonly number[]): ConstantTensor {
+  return constantOf(name, tensor('float32', dims, Float32Array.from(values)))
+}
+
+/** A shape computation whose elements are known, or a node of constants. */
+function computed(node: Node, output: string, state: State): ConstantTensor | undefined {
+  const { type, shape, value } = state.known.get(output) ?? {}
+  if (shape === undefined || !shape.every((dim) => typeof dim === 'number')) return undefined
+  if (type === 'int64' && value?.length === elementCount(shape) && value.every(Number.isSafeInteger) && isExact(value))
+    return int64s(
+      output,
+      shape,
+      value.map((item) => BigInt(item!)),
+    )
+  if (!node.inputs.every((name) => name === '' || state.constants.has(name))) return undefined
+  const result = evaluatorOf(node, elementCount(shape))?.(node, tensorsOf(node, state), shape)
+  return result === undefined ? undefined : constantOf(output, result)
+}
+
+/** Numbers at the edge of the safe range stand for larger ones that were clamped. */
+function isExact(value: Known['value']): boolean {
+  return value?.every((item) => typeof item === 'number' && Math.abs(item) < Number.MAX_SAFE_INTEGER) === true
+}
+
+function tensorsOf(node: Node, state: State): (Tensor | undefined)[] {
+  return node.inputs.map((name) => (name === '' ? undefined : tensorOf(state.initializers.get(name)!)))
+}
