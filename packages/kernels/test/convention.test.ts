@@ -9,7 +9,11 @@ const i32 = (values: Iterable<number>) => {
   return tensor('int32', [data.length], data)
 }
 
-const logit = fc.float({ min: -30, max: 30, noNaN: true })
+/** Numbers of the sizes that logits and weights have. The parity table has the denormal ones. */
+const number = (from: number, to: number) =>
+  fc.integer({ min: from * 2 ** 16, max: to * 2 ** 16 }).map((n) => n * 2 ** -16)
+
+const logit = number(-30, 30)
 
 /** A batch of 1 … 6 rows of 2 … 12 classes. */
 const batch = fc.tuple(fc.integer({ min: 1, max: 6 }), fc.integer({ min: 2, max: 12 })).chain(([rows, classes]) =>
@@ -138,27 +142,23 @@ describe.each(backends().filter(({ available }) => available))('the convention o
 
   test('a batch is the weighted mean of its rows', () => {
     fc.assert(
-      fc.property(
-        batch,
-        fc.array(fc.float({ min: 0, max: 4, noNaN: true }), { minLength: 6, maxLength: 6 }),
-        (b, all) => {
-          const weights = all.slice(0, b.rows)
-          const sum = weights.reduce((a, w) => a + w, 0)
-          fc.pre(sum > 1e-3)
-          const whole = loss(b, { labels: i32(b.labels), rowWeights: f32([b.rows], weights) })
-          let value = 0
-          for (let r = 0; r < b.rows; r++) {
-            const at = (values: number[]) => values.slice(r * b.classes, (r + 1) * b.classes)
-            const single = loss({ ...b, rows: 1, z: at(b.z), v: at(b.v) }, { labels: i32([b.labels[r]!]) })
-            value += (weights[r]! / sum) * single.value
-            const share = weights[r]! / sum
-            const scale = largest(single.gradient.data) * share
-            for (let c = 0; c < b.classes; c++)
-              near(whole.gradient.data[r * b.classes + c]!, share * single.gradient.data[c]!, 2e-5 * scale + 1e-37)
-          }
-          near(whole.value, value, 1e-5 * value + 1e-9)
-        },
-      ),
+      fc.property(batch, fc.array(number(0, 4), { minLength: 6, maxLength: 6 }), (b, all) => {
+        const weights = all.slice(0, b.rows)
+        const sum = weights.reduce((a, w) => a + w, 0)
+        fc.pre(sum > 1e-3)
+        const whole = loss(b, { labels: i32(b.labels), rowWeights: f32([b.rows], weights) })
+        let value = 0
+        for (let r = 0; r < b.rows; r++) {
+          const at = (values: number[]) => values.slice(r * b.classes, (r + 1) * b.classes)
+          const single = loss({ ...b, rows: 1, z: at(b.z), v: at(b.v) }, { labels: i32([b.labels[r]!]) })
+          value += (weights[r]! / sum) * single.value
+          const share = weights[r]! / sum
+          const scale = largest(single.gradient.data) * share
+          for (let c = 0; c < b.classes; c++)
+            near(whole.gradient.data[r * b.classes + c]!, share * single.gradient.data[c]!, 2e-5 * scale + 1e-37)
+        }
+        near(whole.value, value, 1e-5 * value + 1e-9)
+      }),
     )
   })
 
