@@ -1,0 +1,92 @@
+import { availableParallelism, cpus } from 'node:os'
+import { findMnist } from '@imago/data'
+import { backends, native } from '@imago/kernels'
+import { providers } from '@imago/runtime'
+import type { Command } from 'commander'
+import type { Act } from '../act.js'
+import type { Context } from '../context.js'
+import { exitCode } from '../exit-code.js'
+
+/** The one finding without which nothing runs. */
+const runtimeItself = 'ONNX Runtime'
+
+/** One thing that was looked at. */
+interface Finding {
+  readonly what: string
+  readonly ok: boolean
+  readonly found: string
+  /** What to do where it is not ok. */
+  readonly remedy?: string
+}
+
+export function addDoctor(program: Command, act: Act): void {
+  program
+    .command('doctor')
+    .description('what works here, and why not what does not')
+    .option('--json', 'print the findings as JSON')
+    .addHelpText('after', '\nExamples:\n  imago doctor\n  imago doctor --json\n')
+    .action(act(doctor))
+}
+
+async function doctor(context: Context, options: { json?: boolean }): Promise<number> {
+  const findings = [node(), ...kernels(), ...(await runtime()), await data(context)]
+  if (options.json) context.out(JSON.stringify(findings, null, 2))
+  else
+    for (const { what, ok, found, remedy } of findings)
+      context.out(`${ok ? 'ok  ' : 'no  '} ${what}: ${found}${ok || remedy === undefined ? '' : `\n     → ${remedy}`}`)
+  return findings.some(({ what, ok }) => !ok && what === runtimeItself) ? exitCode.failed : exitCode.ok
+}
+
+function node(): Finding {
+  const cpu = cpus()[0]?.model.trim() ?? 'unknown processor'
+  return {
+    what: 'Node',
+    ok: true,
+    found: `${process.version} on ${process.platform}-${process.arch}, ${availableParallelism()} threads, ${cpu}`,
+  }
+}
+
+function kernels(): Finding[] {
+  const { attempts } = native()
+  const tried = attempts.map(({ path, reason }) => `${path ?? 'loader'}: ${reason ?? 'loaded'}`).join('; ')
+  return backends().map(({ name, available, chosen, reason, isa, isas, threads }) => ({
+    what: `kernels, ${name}`,
+    ok: available,
+    found: available
+      ? [chosen ? 'in use' : 'available', isa && `${isa} (of ${isas?.join(', ')})`, threads && `${threads} threads`]
+          .filter(Boolean)
+          .join(', ')
+      : (reason ?? 'not available'),
+    ...(name === 'cpu' && {
+      remedy: `build the addon (npm run build, needs a C++ compiler and CMake) or install the platform package; tried ${tried}`,
+    }),
+  }))
+}
+
+async function runtime(): Promise<Finding[]> {
+  try {
+    const found = await providers()
+    return found.map(({ name, available, reason }) => ({
+      what: `ONNX Runtime, ${name}`,
+      ok: available,
+      found: available ? 'a session runs' : (reason ?? 'not available'),
+    }))
+  } catch (error) {
+    return [
+      {
+        what: runtimeItself,
+        ok: false,
+        found: (error as Error).message,
+        remedy: 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node',
+      },
+    ]
+  }
+}
+
+async function data({ env }: Context): Promise<Finding> {
+  const folder = env.IMAGO_DATA_DIR
+  const remedy = 'set IMAGO_DATA_DIR to the folder that holds mnist/, or let `imago paper` download it'
+  if (folder === undefined) return { what: 'MNIST', ok: false, found: 'IMAGO_DATA_DIR is not set', remedy }
+  const found = await findMnist(folder)
+  return { what: 'MNIST', ok: found !== undefined, found: found?.trainImages ?? `not below ${folder}`, remedy }
+}

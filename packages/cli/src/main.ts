@@ -1,0 +1,52 @@
+import { ImagoError } from '@imago/tensor'
+import { Command, CommanderError } from 'commander'
+import { type Act, actor } from './act.js'
+import { addDemo } from './commands/demo.js'
+import { addDistill } from './commands/distill.js'
+import { addDoctor } from './commands/doctor.js'
+import { addEvaluate } from './commands/evaluate.js'
+import { addInspect } from './commands/inspect.js'
+import { addPaper } from './commands/paper.js'
+import { addTrain } from './commands/train.js'
+import { exitCode, Interrupted } from './exit-code.js'
+
+/**
+ * Run the command line `imago …` and return its exit code: 0 done, 1 failed with a sentence on standard error, 2 unusable
+ * command line, 3 an effect points the wrong way, 130 or 143 stopped by a signal.
+ */
+export async function main(argv: readonly string[]): Promise<number> {
+  const act = actor()
+  try {
+    await commandLine(act.act).parseAsync([...argv], { from: 'user' })
+    return act.code()
+  } catch (error) {
+    return report(error)
+  }
+}
+
+function commandLine(act: Act): Command {
+  const program = new Command('imago')
+    .description('Knowledge distillation and model compression for Node: any ONNX teacher into any ONNX student.')
+    .showHelpAfterError('(imago --help lists the commands, imago COMMAND --help the options of one)')
+    .enablePositionalOptions()
+  for (const add of [addDemo, addTrain, addDistill, addEvaluate, addInspect, addDoctor, addPaper]) add(program, act)
+  for (const command of [program, ...program.commands]) command.exitOverride()
+  return program
+}
+
+/** Say what went wrong, once and in one sentence where it is ours; a stack only where it is not. */
+function report(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
+  if (error instanceof Interrupted) {
+    process.stderr.write('imago: stopped; the same command goes on from the checkpoint\n')
+    return error.signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated
+  }
+  const text =
+    error instanceof ImagoError
+      ? error.message
+      : error instanceof Error
+        ? (error.stack ?? error.message)
+        : String(error)
+  process.stderr.write(`imago: ${text}\n`)
+  return exitCode.failed
+}

@@ -1,0 +1,84 @@
+import type { Command } from 'commander'
+import { jsonObject, oneOf, real, whole } from './values.js'
+
+/** Where data comes from. */
+export interface DataOptions {
+  readonly data: string
+  readonly dataDir?: string
+}
+
+export function addDataOptions(command: Command): Command {
+  return command
+    .option(
+      '--data <name|path>',
+      'embedded, mnist, a folder of IDX files, or an .npz with images and labels',
+      'embedded',
+    )
+    .option(
+      '--data-dir <folder>',
+      'where named data sets lie (default: $IMAGO_DATA_DIR, else the cache, else a download)',
+    )
+}
+
+/** How a student is trained; `train` and `distill` share them. */
+export interface TrainingOptions extends DataOptions {
+  readonly out: string
+  readonly student?: string
+  readonly arch?: string
+  readonly epochs: number
+  readonly batch: number
+  readonly seed: number
+  readonly optimizer: 'adamw' | 'sgd'
+  readonly rate: number
+  readonly schedule: 'constant' | 'cosine'
+  readonly momentum: number
+  readonly weightDecay: number
+  readonly maxSquaredNorm?: number
+  readonly clip?: number
+  readonly jitter: number
+  readonly validation: number
+  readonly threads: number
+  readonly checkpointEvery: number
+  readonly studentInput?: { readonly [name: string]: unknown }
+  readonly freeze?: string
+  readonly json?: boolean
+  readonly quiet?: boolean
+}
+
+export function addTrainingOptions(command: Command): Command {
+  return addDataOptions(command)
+    .requiredOption(
+      '--out <folder>',
+      'the run folder: model, checkpoint, metrics and report; the same command goes on where it stopped',
+    )
+    .option('--student <file>', 'the student, an .onnx classifier')
+    .option('--arch <architecture>', 'or a fresh student: mlp:784-800-800-10 or lenet5')
+    .option('--epochs <n>', 'passes over the training rows', whole(1), 10)
+    .option('--batch <rows>', 'rows a step', whole(1), 100)
+    .option('--seed <n>', 'where all randomness comes from', whole(0), 1)
+    .option('--optimizer <name>', 'adamw or sgd', oneOf('adamw', 'sgd'), 'adamw')
+    .option('--rate <x>', 'learning rate', real(0, Number.MAX_VALUE, true), 1e-3)
+    .option(
+      '--schedule <name>',
+      'constant or cosine (to zero at the last epoch)',
+      oneOf('constant', 'cosine'),
+      'constant',
+    )
+    .option('--momentum <x>', 'momentum of sgd', real(0, 1), 0.9)
+    .option('--weight-decay <x>', 'weight decay, on weights and not on biases', real(0), 0)
+    .option(
+      '--max-squared-norm <x>',
+      "limit of the squared length of a unit's incoming weights (sgd)",
+      real(0, Number.MAX_VALUE, true),
+    )
+    .option('--clip <x>', 'limit of the norm of all gradients together', real(0, Number.MAX_VALUE, true))
+    .option('--jitter <pixels>', 'move each training image by up to so many pixels', whole(0), 0)
+    .option('--validation <rows>', 'training rows held out, evaluated after each epoch', whole(0), 0)
+    .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
+    .option('--checkpoint-every <epochs>', 'epochs between checkpoints', whole(1), 1)
+    .option('--student-input <json>', 'how rows reach the student: {"name","layout","scale","mean","std"}', jsonObject)
+    .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names')
+    .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
+    .option('--json', 'print the result as JSON')
+    .option('--quiet', 'no progress')
+}

@@ -1,0 +1,45 @@
+import { type Batches, batches, type Dataset, jitterAugment, split } from '@imago/data'
+import { adamw, constant, cosine, type Optimizer, type Schedule, sgd } from '@imago/optim'
+import type { Rng } from '@imago/tensor'
+import type { TrainingOptions } from '../options.js'
+
+/** The optimizer that the options describe. `units` tells over which axis each weight's incoming weights lie. */
+export function optimizerOf(
+  options: TrainingOptions,
+  units: { readonly [parameter: string]: 'rows' | 'columns' },
+): Optimizer {
+  const rate: Schedule = options.schedule === 'cosine' ? cosine({ peak: options.rate }) : constant(options.rate)
+  const clip = options.clip !== undefined && { clip: options.clip }
+  if (options.optimizer === 'adamw') return adamw({ rate, weightDecay: options.weightDecay, ...clip })
+  const limit = options.maxSquaredNorm
+  return sgd({
+    rate,
+    momentum: options.momentum,
+    weightDecay: options.weightDecay,
+    ...clip,
+    ...(limit !== undefined && { maxSquaredNorm: { limit, units } }),
+  })
+}
+
+/** Training batches (shuffled, jittered) and, where some rows are held out, validation batches. */
+export function batchesOf(
+  train: Dataset,
+  options: TrainingOptions,
+  random: Rng,
+): { training: Batches; validation?: Batches } {
+  const { validation, batch, jitter } = options
+  const parts = validation > 0 ? split(train, { validation, rng: random.split('validation') }) : { train }
+  const training = batches(parts.train, {
+    size: batch,
+    rng: random.split('batches'),
+    shuffle: true,
+    ...(jitter > 0 && { augment: jitterAugment(jitter) }),
+  })
+  if (!('validation' in parts)) return { training }
+  return { training, validation: evaluationBatches(parts.validation) }
+}
+
+/** Rows in their order, in batches large enough to be fast. */
+export function evaluationBatches(rows: Dataset): Batches {
+  return batches(rows, { size: 500, shuffle: false })
+}

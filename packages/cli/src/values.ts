@@ -1,0 +1,58 @@
+import { InvalidArgumentError } from 'commander'
+
+/** Readers of option values; what they refuse, commander reports with the option's name. */
+
+export function whole(least: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    if (text.trim() === '' || !Number.isSafeInteger(value) || value < least)
+      throw new InvalidArgumentError(`It must be a whole number ≥ ${least}.`)
+    return value
+  }
+}
+
+/** A finite number in [least, most]; `above` leaves `least` itself out. */
+export function real(least: number, most: number = Number.MAX_VALUE, above = false): (text: string) => number {
+  return (text) => {
+    const value = Number(text)
+    const low = above ? value > least : value >= least
+    if (text.trim() === '' || !Number.isFinite(value) || !low || value > most)
+      throw new InvalidArgumentError(
+        `It must be a number ${above ? '>' : '≥'} ${least}${most === Number.MAX_VALUE ? '' : ` and ≤ ${most}`}.`,
+      )
+    return value
+  }
+}
+
+/** A list of whole numbers: `1,2,3`. */
+export function wholes(least: number): (text: string) => number[] {
+  const read = whole(least)
+  return (text) => text.split(',').map((item) => read(item))
+}
+
+/** One of a few words. */
+export function oneOf<T extends string>(...words: readonly T[]): (text: string) => T {
+  return (text) => {
+    if (!words.includes(text as T)) throw new InvalidArgumentError(`It must be one of ${words.join(', ')}.`)
+    return text as T
+  }
+}
+
+/** A JSON object, for options that carry several things. */
+export function jsonObject(text: string): { [name: string]: unknown } {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    throw new InvalidArgumentError('It must be a JSON object.')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new InvalidArgumentError('It must be a JSON object.')
+  return value as { [name: string]: unknown }
+}
+
+/** A list of numbers: `0.001,0.003`. */
+export function reals(least: number, most: number = Number.MAX_VALUE, above = false): (text: string) => number[] {
+  const read = real(least, most, above)
+  return (text) => text.split(',').map((item) => read(item))
+}
