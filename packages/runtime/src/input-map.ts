@@ -28,6 +28,29 @@ export interface InputMap {
   readonly std?: number | readonly number[] | undefined
 }
 
+const keys = ['name', 'from', 'layout', 'dims', 'scale', 'mean', 'std']
+const layouts = ['flat', 'NCHW', 'NHWC']
+
+/** Maps come from command lines and JSON: unknown keys are spelling mistakes. */
+export function checkMap(map: InputMap): void {
+  if (typeof map !== 'object' || map === null) throw new ArgumentError('input map', 'map', 'an object', map)
+  const odd = Object.keys(map).find((key) => !keys.includes(key))
+  if (odd !== undefined)
+    throw new ArgumentError('input map', 'map', `an object with keys among ${keys.join(', ')}`, odd)
+  const { name, from, layout, dims, scale, mean, std } = map
+  for (const [key, value] of Object.entries({ name, from }))
+    if (value !== undefined && typeof value !== 'string') throw new ArgumentError('input map', key, 'a name', value)
+  if (layout !== undefined && !layouts.includes(layout))
+    throw new ArgumentError('input map', 'layout', `one of ${layouts.join(', ')}`, layout)
+  if (dims !== undefined && !(Array.isArray(dims) && dims.every((dim) => Number.isSafeInteger(dim) && dim > 0)))
+    throw new ArgumentError('input map', 'dims', 'the sizes of one row, whole numbers ≥ 1', dims)
+  for (const [key, value] of Object.entries({ scale, mean, std }))
+    if (value !== undefined && ![value].flat().every((number) => typeof number === 'number' && Number.isFinite(number)))
+      throw new ArgumentError('input map', key, 'a finite number, or for mean and std a list of them', value)
+  if ([std].flat().includes(0)) throw new ArgumentError('input map', 'std', 'numbers other than 0', std)
+  if (typeof (scale ?? 1) !== 'number') throw new ArgumentError('input map', 'scale', 'one number', scale)
+}
+
 /** Rows `from` … `to` of a data set's tensor as the model takes them, repeated to `size` rows where the model's batch is fixed. */
 export type Feed = (source: Tensor, from: number, to: number, size: number) => Tensor
 
@@ -139,9 +162,6 @@ function affineOf(map: InputMap, count: number): ((x: number, i: number) => numb
   if (scale === 1 && mean === 0 && std === 1) return undefined
   const means = perElement('mean', mean, count)
   const deviations = perElement('std', std, count)
-  if (!Number.isFinite(scale)) throw new ArgumentError('predictor', 'map.scale', 'a finite number', scale)
-  if (deviations.values.some((value) => value === 0))
-    throw new ArgumentError('predictor', 'map.std', 'numbers other than 0', std)
   return (x, i) =>
     (scale * x - means.values[Math.floor(i / means.stretch)]!) / deviations.values[Math.floor(i / deviations.stretch)]!
 }
@@ -152,11 +172,11 @@ function perElement(
   count: number,
 ): { values: readonly number[]; stretch: number } {
   const values = typeof value === 'number' ? [value] : value
-  if (values.length === 0 || count % values.length !== 0 || !values.every(Number.isFinite))
+  if (values.length === 0 || count % values.length !== 0)
     throw new ArgumentError(
       'predictor',
       `map.${name}`,
-      `a number, or finite numbers that divide ${count} elements`,
+      `one number, or as many as divide the ${count} elements of a row`,
       value,
     )
   return { values, stretch: count / values.length }

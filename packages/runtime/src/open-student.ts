@@ -1,16 +1,27 @@
 import { training, vjp } from '@imago/autodiff'
-import { type Graph, liftWeights, type Model, type Node } from '@imago/onnx'
-import { ArgumentError, NotFoundError, type Predict, type TensorMap, tensorMap } from '@imago/tensor'
+import {
+  foldConstants,
+  type Graph,
+  liftWeights,
+  type Model,
+  type Node,
+  normaliseOpset,
+  parameterNames,
+  tiedParameters,
+  topologicalSort,
+} from '@imago/onnx'
+import { ArgumentError, NotFoundError, type Predict, type TensorMap, tensorMap, UnsupportedError } from '@imago/tensor'
+import { freeBatch } from './adapt/free-batch.js'
 import { logitsGraph } from './adapt/logits-graph.js'
-import { trainableWeights } from './adapt/trainable-weights.js'
 import { concatRows } from './concat-rows.js'
 import type { Differentiable } from './differentiable.js'
 import type { EngineOptions } from './engine.js'
 import type { InputMap } from './input-map.js'
 import { type ModelSource, resolveSource } from './model-source.js'
 import { openDifferentiable } from './open-differentiable.js'
-import { type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
+import { checkMaps, type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
 import { withWeights } from './save-weights.js'
+import type { Port } from './session.js'
 
 export interface StudentOptions extends EngineOptions {
   /** Weights that stay as they are: names, or a test of the name. Default none. */
@@ -47,18 +58,20 @@ export interface Student {
  */
 export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
   const { model } = await resolveSource('openStudent', source)
-  const { graph, output, notes, names } = prepareStudent(model, options)
+  const { graph, opsets, output, notes, names } = prepareStudent(model, options)
   const form = training(graph, { batchNorm: options.batchNorm ?? 'batch' })
   const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
   const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
   const lifted = liftWeights(inferenceForm(graph), fed)
+  const ports = portsOf(graph)
+  checkMaps(ports, options.map)
   const inner = await openDifferentiable(program, {
     ...options,
     inference: lifted.graph,
     outputs: { logits: output },
-    opsets: model.opsets,
+    opsets,
   })
-  const differentiable = mapped(inner, graph, options.map)
+  const differentiable = mapped(inner, ports, options.map)
   const all = new Set(fed)
 
   return {
@@ -75,18 +88,39 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
   }
 }
 
-function prepareStudent(
-  model: Model,
-  options: StudentOptions,
-): { graph: Graph; output: string; notes: readonly string[]; names: readonly string[] } {
-  const { graph, output, notes } = logitsGraph(model, options.output)
-  const all = trainableWeights(graph)
+interface Prepared {
+  readonly graph: Graph
+  readonly opsets: Model['opsets']
+  /** The output that holds logits. */
+  readonly output: string
+  /** The weights to train. */
+  readonly names: readonly string[]
+  readonly notes: readonly string[]
+}
+
+function prepareStudent(model: Model, options: StudentOptions): Prepared {
+  const { opsets, ...whole } = normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
+  const cut = logitsGraph({ ...whole, opsets }, options.output)
+  const free = freeBatch(cut.graph)
+  const all = parameterNames(free.graph)
+  if (all.length === 0)
+    throw new UnsupportedError(
+      'the student',
+      'it has no float32 weights; export it in float32, with its weights inside',
+    )
   const frozen = frozenNames(all, options.freeze)
   const names = all.filter((name) => !frozen.has(name))
   if (names.length === 0)
     throw new ArgumentError('openStudent', 'freeze', 'such that a weight is left to train', [...frozen])
-  const note = frozen.size === 0 ? [] : [`${frozen.size} of ${all.length} weights are frozen`]
-  return { graph, output, notes: [...notes, ...note], names }
+  const notes = [
+    ...cut.notes,
+    ...free.notes,
+    ...(frozen.size === 0 ? [] : [`${frozen.size} of ${all.length} weights are frozen`]),
+    ...tiedParameters(free.graph)
+      .filter((group) => group.some((name) => names.includes(name)))
+      .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
+  ]
+  return { graph: foldConstants(free.graph, { keep: all }), opsets, output: cut.output, names, notes }
 }
 
 function frozenNames(all: readonly string[], freeze: StudentOptions['freeze']): Set<string> {
@@ -113,10 +147,7 @@ function inferenceForm(graph: Graph): Graph {
 }
 
 /** The data set's tensors as the student's inputs. */
-function mapped(inner: Differentiable, graph: Graph, map: StudentOptions['map']): Differentiable {
-  const ports = graph.inputs
-    .filter((input) => !graph.initializers.has(input.name))
-    .map(({ name, type, shape }) => ({ name, ...(type && { type }), ...(shape && { dims: shape }) }))
+function mapped(inner: Differentiable, ports: readonly Port[], map: StudentOptions['map']): Differentiable {
   let feeds: Feeds | undefined
   return {
     parameters: inner.parameters,
@@ -128,6 +159,10 @@ function mapped(inner: Differentiable, graph: Graph, map: StudentOptions['map'])
     },
     dispose: () => inner.dispose(),
   }
+}
+
+function portsOf(graph: Graph): Port[] {
+  return graph.inputs.map(({ name, type, shape }) => ({ name, ...(type && { type }), ...(shape && { dims: shape }) }))
 }
 
 function batched(student: Differentiable, parameters: TensorMap): Predict {

@@ -1,5 +1,5 @@
 import { ArgumentError, NotFoundError, ShapeError, type Tensor, type TensorMap } from '@imago/tensor'
-import { type Feed, type InputMap, inputFeed } from './input-map.js'
+import { checkMap, type Feed, type InputMap, inputFeed } from './input-map.js'
 import type { Port } from './session.js'
 
 /** What goes into each input of a model: which tensor of the data, how, and what its rows looked like when this was planned. */
@@ -14,13 +14,7 @@ export function planFeeds(
   map: InputMap | readonly InputMap[] | undefined,
   inputs: TensorMap,
 ): { readonly feeds: Feeds; readonly notes: readonly string[] } {
-  const maps: readonly InputMap[] = map === undefined ? [] : 'length' in map ? map : [map]
-  for (const { name } of maps)
-    if (name !== undefined && !ports.some((port) => port.name === name))
-      throw new NotFoundError(
-        `the model has no input "${name}"`,
-        `Its inputs are ${ports.map((port) => port.name).join(', ')}`,
-      )
+  const maps = mapsOf(map)
   const given = Object.keys(inputs)
   const notes: string[] = []
   const feeds = ports.map((port) => {
@@ -39,6 +33,25 @@ export function planFeeds(
     return [port.name, name, made.feed, rowDims(source)] as const
   })
   return { feeds, notes }
+}
+
+/**
+ * Look at input maps before any data come: their keys, and that the model has the inputs that they name.
+ * @throws ArgumentError, NotFoundError
+ */
+export function checkMaps(ports: readonly Port[], map: InputMap | readonly InputMap[] | undefined): void {
+  for (const one of mapsOf(map)) {
+    checkMap(one)
+    if (one.name !== undefined && !ports.some((port) => port.name === one.name))
+      throw new NotFoundError(
+        `the model has no input "${one.name}"`,
+        `Its inputs are ${ports.map((port) => port.name).join(', ')}`,
+      )
+  }
+}
+
+function mapsOf(map: InputMap | readonly InputMap[] | undefined): readonly InputMap[] {
+  return map === undefined ? [] : Array.isArray(map) ? map : [map as InputMap]
 }
 
 /** True where the data look as they did when the feeds were planned. */

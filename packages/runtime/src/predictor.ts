@@ -16,7 +16,7 @@ import type { EngineOptions } from './engine.js'
 import { areProbabilities, logitsOf, refuseNaN, scoresOf } from './finish-logits.js'
 import type { InputMap } from './input-map.js'
 import { encodeInternal, type ModelSource, resolveSource } from './model-source.js'
-import { type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
+import { checkMaps, type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
 import { openLoadable, type Port, type Session } from './session.js'
 
 export interface PredictorOptions extends EngineOptions {
@@ -108,6 +108,7 @@ export async function predictor(source: ModelSource | Session, options: Predicto
   }
 
   try {
+    checkMaps(session.inputs, options.map)
     if (options.example !== undefined) await predict(options.example)
   } catch (error) {
     if (found.own) await session.dispose()

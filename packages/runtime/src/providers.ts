@@ -10,6 +10,24 @@ export interface ProviderReport {
   readonly reason?: string
 }
 
+export interface RuntimeReport {
+  /** Of onnxruntime-node; absent where it does not load. */
+  readonly version?: string
+  /** Why it does not load. */
+  readonly reason?: string
+  readonly providers: readonly ProviderReport[]
+}
+
+/** What works here, for people who ask why something does not. Never throws for what is missing. */
+export async function runtimeReport(): Promise<RuntimeReport> {
+  try {
+    const { env } = await onnxruntime()
+    return { version: env.versions.node ?? env.versions.common, providers: await providers() }
+  } catch (error) {
+    return { reason: reasonOf(error), providers: [] }
+  }
+}
+
 /** Which execution providers of ONNX Runtime work here, found out by opening a session of one node with each. */
 export async function providers(): Promise<ProviderReport[]> {
   const ort = await onnxruntime()

@@ -1,4 +1,4 @@
-import { type ConstantTensor, constantOf, type Model, type Node } from '@imago/onnx'
+import { type ConstantTensor, constantOf, type Model } from '@imago/onnx'
 import { clone, dims, NotFoundError, NumericError, type Tensor, type TensorMap } from '@imago/tensor'
 
 /**
@@ -9,25 +9,13 @@ import { clone, dims, NotFoundError, NumericError, type Tensor, type TensorMap }
 export function withWeights(model: Model, weights: TensorMap): Model {
   const { graph } = model
   const initializers = new Map(graph.initializers)
-  const rest = new Set(Object.keys(weights))
-  for (const name of [...rest]) {
+  for (const name in weights) {
     const old = initializers.get(name)
-    if (old === undefined) continue
+    if (old === undefined)
+      throw new NotFoundError(`the model has no weight "${name}"`, 'Give the parameters that openStudent made from it')
     initializers.set(name, replaced(old, weights[name]!))
-    rest.delete(name)
   }
-  const nodes = graph.nodes.map((node): Node => {
-    const name = node.op === 'Constant' ? node.outputs[0]! : ''
-    const value = node.attributes.get('value')
-    if (!rest.has(name) || value?.kind !== 'tensor') return node
-    rest.delete(name)
-    const attribute = { ...value, value: { ...replaced(value.value, weights[name]!), name: value.value.name } }
-    return { ...node, attributes: new Map([...node.attributes, ['value', attribute]]) }
-  })
-  const [missing] = rest
-  if (missing !== undefined)
-    throw new NotFoundError(`the model has no weight "${missing}"`, 'Give the parameters that openStudent made from it')
-  return { ...model, graph: { ...graph, nodes, initializers } }
+  return { ...model, graph: { ...graph, initializers } }
 }
 
 function replaced(old: ConstantTensor, value: Tensor): ConstantTensor {

@@ -68,9 +68,10 @@ describe('predictor', () => {
     await expect(predict(wrong)).rejects.toThrow(ShapeError)
     await expect(predict({})).rejects.toThrow(ImagoError)
     await expect(predictor(plain, { example: wrong })).rejects.toThrow(ShapeError)
-    await expect(predictor(plain, { map: { name: 'pixels' } })).resolves.toBeDefined()
-    const misnamed = await predictor(plain, { map: { name: 'pixels' } })
-    await expect(misnamed(data(1))).rejects.toThrow(/no input "pixels"/)
+    await expect(predictor(plain, { map: { name: 'pixels' } })).rejects.toThrow(/no input "pixels"/)
+    await expect(predictor(plain, { map: { layuot: 'NHWC' } as never })).rejects.toThrow(/"layuot"/)
+    await expect(predictor(plain, { map: { layout: 'HWC' as never } })).rejects.toThrow(/flat, NCHW, NHWC/)
+    await expect(predictor(plain, { map: { std: 0 } })).rejects.toThrow(/other than 0/)
   })
 
   it('stops between batches with the reason of the signal', async () => {
