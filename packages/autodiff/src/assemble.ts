@@ -1,6 +1,7 @@
 import type { ConstantTensor, Graph, Node, ValueInfo } from '@imago/onnx'
 import { readsOf } from './activity.js'
 import { contextOf, type Workspace } from './context.js'
+import { staticSizes } from './emit.js'
 import type { NoiseInput, StatisticUpdate, VjpProgram } from './program.js'
 
 export interface Parts {
@@ -26,7 +27,9 @@ export function assemble(parts: Parts): VjpProgram {
   const live = liveNodes(nodes, new Set(Object.values(names)))
   const fed = new Set(wrt)
   const forwardNodes = [...parts.nodes, ...work.forward.graph().nodes.slice(graph.nodes.length)]
-  const sources = sourcesOf(live, own, forwardNodes, fed, work.constants)
+  // An input with an open batch is data, whatever the gradient is wanted for.
+  const still = new Set(wrt.filter((name) => staticSizes(shapes.get(name)?.shape) !== undefined))
+  const sources = sourcesOf(live, own, forwardNodes, still, work.constants)
 
   const describe = (name: string): ValueInfo => shapes.get(name) ?? { name }
   const constant = new Map([...graph.initializers].filter(([name]) => !fed.has(name)))
@@ -124,16 +127,21 @@ interface Sources {
   /** Forward inputs and outputs that backward takes. */
   readonly read: readonly string[]
   readonly constants: ReadonlyMap<string, ConstantTensor>
-  /** Forward nodes to run again: what they make comes from parameters and constants alone (a transposed weight), so it is cheaper than saving. */
+  /** Forward nodes to run again: cheap ones over parameters and constants alone (a transposed weight), which are not saved. */
   readonly again: readonly Node[]
 }
+
+const cheap: ReadonlySet<string> = new Set([
+  ...['Identity', 'Transpose', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Cast', 'Slice', 'Concat', 'Split'],
+  ...['Expand', 'Gather', 'Shape', 'Add', 'Sub', 'Mul', 'Div', 'Neg', 'Sqrt', 'Reciprocal', 'Pow', 'Exp'],
+])
 
 /** Where each forward value that backward names comes from. */
 function sourcesOf(
   live: readonly Node[],
   own: Graph,
   forwardNodes: readonly Node[],
-  wrt: ReadonlySet<string>,
+  parameters: ReadonlySet<string>,
   known: ReadonlyMap<string, ConstantTensor>,
 ): Sources {
   const defined = new Set([
@@ -144,12 +152,12 @@ function sourcesOf(
   const maker = new Map(forwardNodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)))
   const repeatable = new Map<Node, boolean>()
   const fromParameters = (name: string): boolean => {
-    if (name === '' || wrt.has(name) || known.has(name)) return true
+    if (name === '' || parameters.has(name) || known.has(name)) return true
     const node = maker.get(name)
     if (node === undefined) return false
     let answer = repeatable.get(node)
     if (answer === undefined) {
-      answer = !/^(Random|Bernoulli|Multinomial|Dropout)/.test(node.op) && readsOf(node).every(fromParameters)
+      answer = cheap.has(node.op) && readsOf(node).every(fromParameters)
       repeatable.set(node, answer)
     }
     return answer

@@ -120,12 +120,12 @@ function total(value: string, cotangents: Map<string, string[]>, { b }: Workspac
   return sum
 }
 
-function knownShapes(graph: Graph, given: ReadonlyMap<string, ValueInfo> | undefined): Map<string, ValueInfo> {
+function knownShapes(graph: Graph, given: ReadonlyMap<string, ValueInfo> = new Map()): Map<string, ValueInfo> {
   const shapes = new Map<string, ValueInfo>()
-  for (const value of [...graph.values, ...graph.outputs, ...graph.inputs]) shapes.set(value.name, value)
-  for (const { name, type, dims } of graph.initializers.values()) shapes.set(name, { name, type, shape: dims })
-  for (const [name, value] of [...inferShapes(graph), ...(given ?? [])])
-    shapes.set(name, { ...shapes.get(name), ...value })
+  const constants = [...graph.initializers.values()].map(({ name, type, dims }) => ({ name, type, shape: dims }))
+  const told = [...graph.values, ...graph.outputs, ...graph.inputs, ...constants]
+  for (const value of [...told, ...inferShapes(graph).values(), ...given.values()])
+    shapes.set(value.name, { ...shapes.get(value.name), ...value })
   return shapes
 }
 
