@@ -11,6 +11,6 @@ export function bell(random: Rng): number {
 /** The same from a word at hand. */
 export function bellOf(word: number): number {
   const sum = (word & 255) + ((word >>> 8) & 255) + ((word >>> 16) & 255) + (word >>> 24)
-  // The deviation of four bytes: √(4·(256² − 1)/12).
-  return (sum - 510) / 147.79986468193917
+  // The deviation of four bytes: √(4·(256² − 1)/12) = √21845.
+  return (sum - 510) / 147.80054127099805
 }
