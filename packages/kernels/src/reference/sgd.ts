@@ -21,14 +21,11 @@ export function sgd(
     velocity[i] = v
     parameter[i] = parameter[i]! + v
   }
-  if (unitAxis === 0) for (let r = 0; r < rows; r++) limit(parameter, r * columns, 1, columns, maxSquaredNorm)
-  if (unitAxis === 1) for (let c = 0; c < columns; c++) limit(parameter, c, columns, rows, maxSquaredNorm)
-}
-
-function limit(parameter: Float32Array, start: number, stride: number, count: number, maxSquaredNorm: number): void {
-  let squared = 0
-  for (let i = 0; i < count; i++) squared += parameter[start + i * stride]! ** 2
-  if (!(squared > maxSquaredNorm)) return
-  const factor = Math.sqrt(maxSquaredNorm / squared)
-  for (let i = 0; i < count; i++) parameter[start + i * stride]! *= factor
+  if (unitAxis < 0) return
+  const squared = new Float64Array(unitAxis === 0 ? rows : columns)
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) squared[unitAxis === 0 ? r : c]! += parameter[r * columns + c]! ** 2
+  const factors = squared.map((sum) => (sum > maxSquaredNorm ? Math.sqrt(maxSquaredNorm / sum) : 1))
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < columns; c++) parameter[r * columns + c]! *= factors[unitAxis === 0 ? r : c]!
 }
