@@ -8,6 +8,11 @@ import { memoryLine, table } from '../bench/harness/report.mjs'
 import { canPin, startSide } from '../bench/harness/side.mjs'
 import { root, setup } from './lib/setup.mjs'
 
+process.on('uncaughtException', (error) => {
+  console.error(`bench: ${error.message}`)
+  process.exit(1)
+})
+
 const { values: options } = parseArgs({
   options: {
     rows: { type: 'string', default: 'step,loss,teacher' },
@@ -85,7 +90,7 @@ for (const threads of list(options.threads).map(Number)) {
   try {
     const { backends } = await imago.request('hello')
     const backend = backends.find((one) => one.chosen)
-    record.backend = backend
+    record.kernels = { name: backend.name, isa: backend.isa }
     console.log(
       `\n— ${threads} thread${threads > 1 ? 's' : ''}, cores ${cores.join(', ')}; kernels: ${backend.name}${backend.isa ? ` ${backend.isa}` : ''}`,
     )
