@@ -36,6 +36,8 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Model {
 function readModelMessage(bytes: Uint8Array, source: Source): Model {
   const raw = readMessage(modelSchema, bytes, source, 1)
   if (raw.graph === undefined) throw new FormatError(source.name, 'has no graph; it is cut off, or no ONNX model')
+  if (raw.opsets === undefined)
+    throw new FormatError(source.name, 'does not say which operator set it uses; it is cut off, or no ONNX model')
   keepEmpty(raw.kept, [2, raw.producer])
   return {
     irVersion: Number(raw.irVersion ?? 0n),

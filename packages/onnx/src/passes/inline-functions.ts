@@ -95,7 +95,7 @@ function bodyOf(call: Node, definition: FunctionDefinition, scope: Scope): Node[
   const names = new Map<string, string>()
   for (const [i, name] of definition.inputs.entries()) names.set(name, call.inputs[i] ?? '')
   for (const [i, name] of definition.outputs.entries())
-    if ((call.outputs[i] ?? '') !== '') names.set(name, call.outputs[i]!)
+    if ((call.outputs[i] ?? '') !== '' && !definition.inputs.includes(name)) names.set(name, call.outputs[i]!)
   const prefix = call.name === '' ? definition.name : call.name
   for (const node of definition.nodes)
     for (const output of node.outputs)

@@ -60,8 +60,12 @@ export function asked(known: Known, fresh: () => string): Shape | undefined {
 }
 
 const constantOfShape: ShapeRule = (node, inputs, context) => {
-  const type = tensorAttribute(node, 'value')?.type ?? 'float32'
-  return [{ type, shape: asked(at(inputs, 0), context.fresh) }]
+  const fill = tensorAttribute(node, 'value')
+  const { type = 'float32', value } = fill === undefined ? {} : knownConstant(fill)
+  const shape = asked(at(inputs, 0), context.fresh)
+  const length = shape?.length === 1 ? shape[0] : undefined
+  const small = value !== undefined && typeof length === 'number' && length <= longest
+  return [{ type, shape, value: small ? new Array<Dim | undefined>(length).fill(value[0]) : undefined }]
 }
 
 const range: ShapeRule = (node, inputs, context) => {

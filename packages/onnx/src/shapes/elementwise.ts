@@ -26,31 +26,39 @@ const binary: ShapeRule = (node, inputs, context) => {
 
 const compare: ShapeRule = (node, inputs, context) => [{ ...at(binary(node, inputs, context), 0), type: 'bool' }]
 
+type Element = Dim | undefined
+
+/** Element by element over scalars and vectors of one length; undefined where the values are not known as lists. */
+function zip(inputs: readonly Known[], compute: (items: readonly Element[]) => Element): Known['value'] {
+  const values = inputs.map((input) => input.value)
+  const length = values.reduce((most, value) => Math.max(most, value?.length ?? 0), 0)
+  if (!values.every((value) => value !== undefined && (value.length === 1 || value.length === length))) return undefined
+  return Array.from({ length }, (_, i) => compute(values.map((value) => value![value!.length === 1 ? 0 : i])))
+}
+
 /** A binary op that also computes on the small integer vectors that shapes are made of. */
 const arithmetic =
-  (compute: (a: Dim, b: Dim) => Dim | undefined): ShapeRule =>
+  (compute: (a: Dim, b: Dim) => Element): ShapeRule =>
   (node, inputs, context) => {
-    const result = at(binary(node, inputs, context), 0)
-    const a = at(inputs, 0).value
-    const b = at(inputs, 1).value
-    if (a === undefined || b === undefined) return [result]
-    const length = a.length === 1 ? b.length : a.length
-    if (b.length !== 1 && b.length !== length) return [result]
-    const value = Array.from({ length }, (_, i) => {
-      const x = a[a.length === 1 ? 0 : i]
-      const y = b[b.length === 1 ? 0 : i]
-      return x === undefined || y === undefined ? undefined : compute(x, y)
-    })
-    return [{ ...result, value }]
+    const value = zip(inputs, ([a, b]) => (a === undefined || b === undefined ? undefined : compute(a, b)))
+    return [{ ...at(binary(node, inputs, context), 0), value }]
   }
 
+/** Sizes are never negative, so a symbol differs from −1 (as exporters ask, to find the sizes that Expand shall keep). */
+const equal: ShapeRule = (node, inputs, context) => {
+  const value = zip(inputs, ([a, b]) => {
+    if (a === undefined || b === undefined) return undefined
+    if (a === b) return 1
+    const differ = (typeof a === 'number' && (a < 0 || typeof b === 'number')) || (typeof b === 'number' && b < 0)
+    return differ ? 0 : undefined
+  })
+  return [{ ...at(compare(node, inputs, context), 0), value }]
+}
+
 const where: ShapeRule = (node, inputs, context) => {
-  const shape = broadcast(
-    node,
-    [0, 1, 2].map((i) => at(inputs, i).shape),
-    context,
-  )
-  return [{ type: at(inputs, 1).type ?? at(inputs, 2).type, shape }]
+  const shapes = [0, 1, 2].map((i) => at(inputs, i).shape)
+  const value = zip(inputs, ([which, a, b]) => (which === undefined ? undefined : which === 0 ? b : a))
+  return [{ type: at(inputs, 1).type ?? at(inputs, 2).type, shape: broadcast(node, shapes, context), value }]
 }
 
 const identity: ShapeRule = (_node, inputs) => [at(inputs, 0)]
@@ -85,12 +93,13 @@ export const elementwiseRules: ShapeRules = {
   ...all('ThresholdedRelu Shrink Erf Exp Log Sqrt Neg Abs Reciprocal Sign Floor Ceil Round Not BitwiseNot', same),
   ...all('Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Trilu CumSum ScatterElements ScatterND Scatter', same),
   ...all('Pow Max Min Sum Mean Mod BitShift BitwiseAnd BitwiseOr BitwiseXor', binary),
-  ...all('Equal Greater Less GreaterOrEqual LessOrEqual And Or Xor', compare),
+  ...all('Greater Less GreaterOrEqual LessOrEqual And Or Xor', compare),
   ...all('IsNaN IsInf', like('bool')),
   Add: arithmetic(addDim),
   Sub: arithmetic(subDim),
   Mul: arithmetic(mulDim),
   Div: arithmetic(quotient),
+  Equal: equal,
   Where: where,
   Identity: identity,
   Cast: cast,
