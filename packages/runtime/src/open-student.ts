@@ -101,13 +101,14 @@ interface Prepared {
 function prepareStudent(model: Model, options: StudentOptions): Prepared {
   const { opsets, ...whole } = normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
   const cut = logitsGraph({ ...whole, opsets }, options.output)
-  const free = freeBatch(cut.graph)
-  const all = parameterNames(free.graph)
+  // Constants that the passes added are not in the file, so that they could not be saved.
+  const all = parameterNames(cut.graph).filter((name) => model.graph.initializers.has(name))
   if (all.length === 0)
     throw new UnsupportedError(
       'the student',
       'it has no float32 weights; export it in float32, with its weights inside',
     )
+  const free = freeBatch(foldConstants(cut.graph, { keep: all }))
   const frozen = frozenNames(all, options.freeze)
   const names = all.filter((name) => !frozen.has(name))
   if (names.length === 0)
@@ -120,7 +121,7 @@ function prepareStudent(model: Model, options: StudentOptions): Prepared {
       .filter((group) => group.some((name) => names.includes(name)))
       .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
   ]
-  return { graph: foldConstants(free.graph, { keep: all }), opsets, output: cut.output, names, notes }
+  return { graph: free.graph, opsets, output: cut.output, names, notes }
 }
 
 function frozenNames(all: readonly string[], freeze: StudentOptions['freeze']): Set<string> {

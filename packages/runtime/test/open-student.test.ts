@@ -1,9 +1,9 @@
-import { tensorOf } from '@imago/onnx'
+import { type Model, tensorOf } from '@imago/onnx'
 import { clone, rng, tensor, tensorMap } from '@imago/tensor'
 import { describe, expect, it } from 'vitest'
 import { open, openStudent } from '../src/index.js'
 import { expectNear, golden, goldenPath, stored } from './golden.js'
-import { linear, modelOf, rows } from './models.js'
+import { bias, linear, modelOf, rows, scores, weights } from './models.js'
 
 // Float32 against PyTorch's float64; measured 1e-7 … 3e-6 (the largest behind a batch normalization of three rows).
 const TOLERANCE = 1e-5
@@ -136,14 +136,55 @@ describe('a student with one output', () => {
     const input = tensor('float32', [2, 4], rows(2))
     const { outputs, pullback } = await student.differentiable.forward(student.parameters, { input })
     const z = [0, 1].map((r) => [0.5, -1, 0.25, 2].reduce((sum, w, i) => sum + w * input.data[4 * r + i]!, 0))
+    expect(Object.keys(student.parameters)).toEqual(['w'])
     expectNear(outputs.logits!, [0, z[0]!, 0, z[1]!], 1e-6)
     // dLoss/dz is the second column's cotangent; the first logit is constant.
     const { w } = await pullback({ logits: tensor('float32', [2, 2], Float32Array.of(9, 1, 9, -2)) })
+    expect(student.save(student.parameters).graph.nodes.map((node) => node.op)).toEqual(['Gemm', 'Sigmoid'])
     expectNear(
       w!,
       [0, 1, 2, 3].map((i) => input.data[i]! - 2 * input.data[4 + i]!),
       1e-6,
     )
+    await student.dispose()
+  })
+})
+
+describe('a student that was exported for one batch size', () => {
+  const fixed = (inner: readonly number[]): Model =>
+    modelOf((b) => {
+      const x = b.input('input', 'float32', [1, 2, 2])
+      const flat = b.op('Reshape', [x, b.ints(inner)])
+      const w = b.initializer('w', tensor('float32', [3, 4], weights))
+      b.output(b.op('Gemm', [flat, w], { transB: 1 }), 'float32', [1, 3])
+    })
+
+  it('takes any number of rows where that follows', async () => {
+    const student = await openStudent(fixed([1, 4]))
+    expect(student.notes.join()).toMatch(/batches of 1 rows; any number is taken/)
+    const input = tensor('float32', [3, 2, 2], rows(3))
+    const { outputs, pullback } = await student.differentiable.forward(student.parameters, { input })
+    expectNear(
+      outputs.logits!,
+      scores(rows(3)).flatMap((row) => row.map((z, c) => z - bias[c]!)),
+      1e-6,
+    )
+    const ones = tensor('float32', [3, 3], new Float32Array(9).fill(1))
+    const sums = [0, 1, 2, 3].map((i) => input.data[i]! + input.data[4 + i]! + input.data[8 + i]!)
+    expectNear((await pullback({ logits: ones })).w!, [...sums, ...sums, ...sums], 1e-6)
+    // The file is what it was.
+    expect(student.save(student.parameters).graph.inputs[0]!.shape).toEqual([1, 2, 2])
+    await student.dispose()
+  })
+
+  it('says so where it does not', async () => {
+    const model = modelOf((b) => {
+      const x = b.input('input', 'float32', [2, 2])
+      const w = b.initializer('w', tensor('float32', [4, 3], weights))
+      b.output(b.op('MatMul', [b.op('Reshape', [x, b.ints([1, 4])]), w]), 'float32', [1, 3])
+    })
+    const student = await openStudent(model)
+    expect(student.notes.join()).toMatch(/made for batches of 2 rows; export it/)
     await student.dispose()
   })
 })
