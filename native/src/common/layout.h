@@ -32,13 +32,21 @@ struct Bfloat16 {
   }
 };
 
-/** The last `count` < W elements of a row; the others are `fill`. */
+/** The first `count` < W elements at p; the others are `fill`. */
 template <class Source>
 IMAGO_INLINE F read_part(const typename Source::Element* p, size_t count, float fill) {
   typename Source::Element buffer[W] = {};
   for (size_t i = 0; i < count; i++) buffer[i] = p[i];
-  const F x = Source::read(buffer);
-  return select(iota() < all_int(static_cast<int32_t>(count)), x, all(fill));
+  return select(iota() < all_int(static_cast<int32_t>(count)), Source::read(buffer), all(fill));
+}
+template <>
+__attribute__((always_inline)) inline F read_part<Float32>(const float* p, size_t count, float fill) {
+  return load_part(p, count, fill);
+}
+/** The number at p. */
+template <class Source>
+IMAGO_INLINE float read_one(const typename Source::Element* p) {
+  return read_part<Source>(p, 1, 0)[0];
 }
 
 /** Largest and smallest logit of each row of a block. */
@@ -106,17 +114,17 @@ struct Narrow {
     Range range = {all(-infinity), all(infinity)};
     for (size_t first = 0; first < classes; first += W) {
       const size_t width = classes - first < W ? classes - first : W;
-      float tile[W][W];
+      F tile[W];
       for (size_t r = 0; r < W; r++) {
-        const typename Source::Element* p = row[r < count ? r : 0] + first;
-        store(tile[r], width == W ? Source::read(p) : read_part<Source>(p, width, 0));
+        const typename Source::Element* const p = row[r < count ? r : 0] + first;
+        tile[r] = width == W ? Source::read(p) : read_part<Source>(p, width, 0);
       }
-      for (size_t c = 0; c < width; c++) {
-        F x;
-        for (size_t r = 0; r < W; r++) x[r] = tile[r][c];
-        store(out + (first + c) * W, x);
-        range.max = max(range.max, x);
-        range.min = min(range.min, x);
+      transpose(tile);
+      for (size_t c = 0; c < W; c++) {
+        if (c == width) break;
+        store(out + (first + c) * W, tile[c]);
+        range.max = max(range.max, tile[c]);
+        range.min = min(range.min, tile[c]);
       }
     }
     return range;
@@ -124,10 +132,18 @@ struct Narrow {
 
   template <class Value>
   static void unstage(float* const* row, size_t count, size_t classes, Value value) {
-    for (size_t c = 0; c < classes; c++) {
-      float lanes[W];
-      store(lanes, value(c));
-      for (size_t r = 0; r < count; r++) row[r][c] = lanes[r];
+    for (size_t first = 0; first < classes; first += W) {
+      const size_t width = classes - first < W ? classes - first : W;
+      F tile[W];
+      for (size_t c = 0; c < W; c++) tile[c] = c < width ? value(first + c) : F{};
+      transpose(tile);
+      for (size_t r = 0; r < W; r++) {
+        if (r == count) break;
+        if (width == W)
+          store(row[r] + first, tile[r]);
+        else
+          store_part(row[r] + first, width, tile[r]);
+      }
     }
   }
 };

@@ -39,11 +39,9 @@ IMAGO_INLINE Product multiply(U a, uint32_t multiplier) {
 
 /** Blocks `first` … first + W − 1 of the stream under the key: the counter's lower 64 bits are the block's number. */
 IMAGO_INLINE PhiloxBlocks philox(uint64_t first, uint32_t key0, uint32_t key1) {
-  U c0, c1, c2{}, c3{};
-  for (size_t i = 0; i < W; i++) {
-    c0[i] = static_cast<uint32_t>(first + i);
-    c1[i] = static_cast<uint32_t>((first + i) >> 32);
-  }
+  U c0 = (U)iota() + static_cast<uint32_t>(first), c2{}, c3{};
+  // A lane that has wrapped around carries into the upper word (the mask is −1 there).
+  U c1 = static_cast<uint32_t>(first >> 32) - (U)(c0 < U{} + static_cast<uint32_t>(first));
   for (int round = 0; round < 10; round++) {
     const Product a = multiply(c0, 0xd2511f53);
     const Product b = multiply(c2, 0xcd9e8d57);
@@ -55,6 +53,15 @@ IMAGO_INLINE PhiloxBlocks philox(uint64_t first, uint32_t key0, uint32_t key1) {
     key1 += 0xbb67ae85;
   }
   return {{c0, c1, c2, c3}};
+}
+
+/** The words in the order of the stream: four of block 0, four of block 1, … */
+IMAGO_INLINE void store_in_order(const PhiloxBlocks& blocks, uint32_t* out) {
+  const F w0 = (F)blocks.words[0], w1 = (F)blocks.words[1], w2 = (F)blocks.words[2], w3 = (F)blocks.words[3];
+  // Two perfect shuffles of four vectors: word k of block i goes to place 4i + k.
+  const F a = interleave_low(w0, w2), b = interleave_high(w0, w2), c = interleave_low(w1, w3), d = interleave_high(w1, w3);
+  const F ordered[4] = {interleave_low(a, c), interleave_high(a, c), interleave_low(b, d), interleave_high(b, d)};
+  memcpy(out, ordered, sizeof ordered);
 }
 
 }  // namespace imago::IMAGO_ISA

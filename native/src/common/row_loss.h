@@ -44,10 +44,11 @@ IMAGO_INLINE int prepare(const imago_call* call, Batch& batch) {
   return 0;
 }
 
-/** The rows of one block: their indices, w/Σw and label in each lane. Lanes behind the last repeat the first. */
+/** The rows of one block: index, w/Σw and label of each. Lanes behind the last repeat the first. */
 struct Rows {
   size_t index[W];
   size_t count;
+  double share[W];
   F weight;
   I label;
 };
@@ -86,7 +87,8 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
       int32_t label[W];
       for (size_t i = 0; i < W; i++) {
         const size_t r = rows.index[i < rows.count ? i : 0];
-        weight[i] = static_cast<float>(batch.share(r));
+        rows.share[i] = batch.share(r);
+        weight[i] = static_cast<float>(rows.share[i]);
         label[i] = batch.label(r);
       }
       rows.weight = load(weight);
@@ -130,6 +132,16 @@ struct RowPointers {
 /** What a row of logits must be: to have a softmax, or to be subtracted from another. */
 enum class Expect { softmax, finite };
 
+/** True where every number is finite: then every row is fine, whatever it must be. Most calls end here. */
+template <class Source>
+IMAGO_INLINE bool all_finite(const typename Source::Element* p, size_t n) {
+  I bad{};
+  size_t i = 0;
+  for (; i + W <= n; i += W) bad |= ~(abs(Source::read(p + i)) < all(infinity));
+  if (i < n) bad |= ~(abs(read_part<Source>(p + i, n - i, 0)) < all(infinity));
+  return !any(bad);
+}
+
 template <class Source>
 IMAGO_INLINE bool is_fine(const typename Source::Element* row, size_t classes, Expect expect) {
   I bad{};
@@ -144,7 +156,7 @@ IMAGO_INLINE bool is_fine(const typename Source::Element* row, size_t classes, E
   if (c < classes && classes >= W)
     look(Source::read(row + classes - W));
   else if (c < classes)
-    look(read_part<Source>(row, classes, read_part<Source>(row, 1, 0)[0]));
+    look(read_part<Source>(row, classes, read_one<Source>(row)));
   return !any(bad) && max_of(greatest) > -infinity;
 }
 
@@ -157,6 +169,7 @@ IMAGO_INLINE int check_rows(const imago_call* call, const Batch& batch, const ch
   size_t bad[max_chunks];
   parallel(batch.rows, chunks, [&](size_t chunk, size_t first, size_t end) {
     bad[chunk] = batch.rows;
+    if (all_finite<Source>(logits + first * classes, (end - first) * classes)) return;
     for (size_t r = end; r-- > first;)
       if (batch.counts(r) && !is_fine<Source>(logits + r * classes, classes, expect)) bad[chunk] = r;
   });
@@ -165,7 +178,7 @@ IMAGO_INLINE int check_rows(const imago_call* call, const Batch& batch, const ch
     if (bad[i] != batch.rows) row = bad[i];
   if (row == batch.rows) return 0;
   for (size_t c = 0; c < classes; c++) {
-    const float x = read_part<Source>(logits + row * classes + c, 1, 0)[0];
+    const float x = read_one<Source>(logits + row * classes + c);
     if (x != x) return refuse(call, "%s: NaN in row %zu", name, row);
     if (x == infinity) return refuse(call, "%s: Infinity in row %zu", name, row);
     if (x == -infinity && expect == Expect::finite) return refuse(call, "%s: -Infinity in row %zu", name, row);

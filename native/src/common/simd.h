@@ -45,18 +45,6 @@ IMAGO_INLINE F load(const float* p) {
   return x;
 }
 IMAGO_INLINE void store(float* p, F x) { memcpy(p, &x, sizeof x); }
-/** The first `count` < W elements, the others are `fill`. */
-IMAGO_INLINE F load_part(const float* p, size_t count, float fill) {
-  float buffer[W];
-  for (size_t i = 0; i < W; i++) buffer[i] = i < count ? p[i] : fill;
-  return load(buffer);
-}
-IMAGO_INLINE void store_part(float* p, size_t count, F x) {
-  float buffer[W];
-  store(buffer, x);
-  for (size_t i = 0; i < count; i++) p[i] = buffer[i];
-}
-
 IMAGO_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
 IMAGO_INLINE I as_int(F x) { return (I)x; }
 IMAGO_INLINE F as_float(I x) { return (F)x; }
@@ -66,11 +54,39 @@ IMAGO_INLINE bool any(I mask) {
   return bits != 0;
 }
 /** 0, 1, … W − 1. */
-IMAGO_INLINE I iota() {
-  I x;
-  for (size_t i = 0; i < W; i++) x[i] = static_cast<int32_t>(i);
+#if defined(__AVX512F__)
+IMAGO_INLINE I iota() { return I{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15}; }
+#elif defined(__AVX2__)
+IMAGO_INLINE I iota() { return I{0, 1, 2, 3, 4, 5, 6, 7}; }
+#else
+IMAGO_INLINE I iota() { return I{0, 1, 2, 3}; }
+#endif
+
+/** The first `count` < W elements, the others are `fill`; nothing behind them is touched. */
+#if defined(__AVX512F__)
+IMAGO_INLINE __mmask16 first_lanes(size_t count) { return static_cast<__mmask16>((1u << count) - 1); }
+IMAGO_INLINE F load_part(const float* p, size_t count, float fill) {
+  return _mm512_mask_loadu_ps(all(fill), first_lanes(count), p);
+}
+IMAGO_INLINE void store_part(float* p, size_t count, F x) { _mm512_mask_storeu_ps(p, first_lanes(count), x); }
+#elif defined(__AVX2__)
+IMAGO_INLINE F load_part(const float* p, size_t count, float fill) {
+  const I mask = iota() < all_int(static_cast<int32_t>(count));
+  return select(mask, _mm256_maskload_ps(p, (__m256i)mask), all(fill));
+}
+IMAGO_INLINE void store_part(float* p, size_t count, F x) {
+  _mm256_maskstore_ps(p, (__m256i)(iota() < all_int(static_cast<int32_t>(count))), x);
+}
+#else
+IMAGO_INLINE F load_part(const float* p, size_t count, float fill) {
+  F x = all(fill);
+  for (size_t i = 0; i < count; i++) x[i] = p[i];
   return x;
 }
+IMAGO_INLINE void store_part(float* p, size_t count, F x) {
+  for (size_t i = 0; i < count; i++) p[i] = x[i];
+}
+#endif
 
 // min and max give b where either is NaN: `max(limit, x)` keeps a NaN in x, `max(x, limit)` removes it.
 #if defined(__AVX512F__)
@@ -116,28 +132,64 @@ IMAGO_INLINE void store_floats(float* p, D x) {
 }
 IMAGO_INLINE F abs(F x) { return as_float(as_int(x) & 0x7fffffff); }
 
-/** The sum of the elements, pairwise: the same order for the same W. */
+typedef float Four __attribute__((vector_size(16)));
+IMAGO_INLINE Four four(const float* p) {
+  Four x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+
+/** Folds the elements, fours first and then pairs: the same order for the same W. */
+template <class Operation>
+IMAGO_INLINE float fold(F x, Operation operation) {
+  float lanes[W];
+  store(lanes, x);
+  Four result = four(lanes);
+  for (size_t i = 4; i < W; i += 4) result = operation(result, four(lanes + i));
+  const Four pairs = operation(result, Four{result[2], result[3], 0, 0});
+  return operation(pairs, Four{pairs[1], 0, 0, 0})[0];
+}
 IMAGO_INLINE float sum_of(F x) {
-  float parts[W];
-  store(parts, x);
-  for (size_t width = W / 2; width > 0; width /= 2)
-    for (size_t i = 0; i < width; i++) parts[i] += parts[i + width];
-  return parts[0];
+  return fold(x, [](Four a, Four b) { return a + b; });
 }
 IMAGO_INLINE float max_of(F x) {
-  float result = x[0];
-  for (size_t i = 1; i < W; i++) result = x[i] > result ? x[i] : result;
-  return result;
+  return fold(x, [](Four a, Four b) { return a > b ? a : b; });
 }
 IMAGO_INLINE float min_of(F x) {
-  float result = x[0];
-  for (size_t i = 1; i < W; i++) result = x[i] < result ? x[i] : result;
-  return result;
+  return fold(x, [](Four a, Four b) { return a < b ? a : b; });
 }
 IMAGO_INLINE double sum_of(D x) {
   double total = 0;
   for (size_t i = 0; i < W / 2; i++) total += x[i];
   return total;
+}
+
+/** a₀ b₀ a₁ b₁ …, of the lower and of the upper halves. */
+#if defined(__AVX512F__)
+IMAGO_INLINE F interleave_low(F a, F b) {
+  return __builtin_shufflevector(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+}
+IMAGO_INLINE F interleave_high(F a, F b) {
+  return __builtin_shufflevector(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+}
+#elif defined(__AVX2__)
+IMAGO_INLINE F interleave_low(F a, F b) { return __builtin_shufflevector(a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+IMAGO_INLINE F interleave_high(F a, F b) { return __builtin_shufflevector(a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
+#else
+IMAGO_INLINE F interleave_low(F a, F b) { return __builtin_shufflevector(a, b, 0, 4, 1, 5); }
+IMAGO_INLINE F interleave_high(F a, F b) { return __builtin_shufflevector(a, b, 2, 6, 3, 7); }
+#endif
+
+/** Rows become columns, in registers: log₂ W rounds of a perfect shuffle. */
+IMAGO_INLINE void transpose(F (&rows)[W]) {
+  for (size_t round = 1; round < W; round *= 2) {
+    F shuffled[W];
+    for (size_t i = 0; i < W / 2; i++) {
+      shuffled[2 * i] = interleave_low(rows[i], rows[i + W / 2]);
+      shuffled[2 * i + 1] = interleave_high(rows[i], rows[i + W / 2]);
+    }
+    for (size_t i = 0; i < W; i++) rows[i] = shuffled[i];
+  }
 }
 
 /** bfloat16 is the upper half of a float32. */

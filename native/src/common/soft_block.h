@@ -35,7 +35,7 @@ inline constexpr float huge = 1e30f;
 template <class Source>
 double divergence_of_extremes(const float* student, const typename Source::Element* teacher, size_t classes, float student_max,
                               float teacher_max, double temperature, double usual) {
-  const auto teacher_at = [&](size_t c) { return static_cast<double>(read_part<Source>(teacher + c, 1, 0)[0]); };
+  const auto teacher_at = [&](size_t c) { return static_cast<double>(read_one<Source>(teacher + c)); };
   bool is_usual = true;
   for (size_t c = 0; c < classes; c++) {
     const double z = static_cast<double>(student[c]), v = teacher_at(c);

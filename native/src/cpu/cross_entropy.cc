@@ -29,7 +29,7 @@ struct CrossEntropy {
       double loss = smoothing < 1 ? (1 - smoothing) * term.loss(i, range.max[i], label_logit) : 0;
       // −Σ (ε/C)·ln q, with −ln q = (max − z) + ln Σ e^(z − max): no term is negative.
       if (smoothing > 0) loss += smoothing * (4 * static_cast<double>(quarter_depth[i]) + static_cast<double>(term.log_sum[i]));
-      terms.first += batch.share(rows.index[i]) * loss;
+      terms.first += rows.share[i] * loss;
     }
     if (batch.gradient == nullptr) return;
 

@@ -8,14 +8,16 @@ namespace {
 
 inline constexpr size_t block_elements = 8;
 
-/** The 16-bit numbers of W blocks in the order of their elements. */
-IMAGO_INLINE void bits_of(const PhiloxBlocks& blocks, uint16_t* bits) {
-  for (size_t i = 0; i < W; i++)
-    for (size_t k = 0; k < 4; k++) {
-      const uint32_t word = blocks.words[k][i];
-      bits[i * block_elements + 2 * k] = static_cast<uint16_t>(word);
-      bits[i * block_elements + 2 * k + 1] = static_cast<uint16_t>(word >> 16);
-    }
+/** The mask of `count` elements from their 16-bit numbers. */
+IMAGO_INLINE void write(const uint16_t* bits, size_t count, uint32_t t, float kept, float* out) {
+  size_t i = 0;
+  for (; i + W <= count; i += W) {
+    Words16 words;
+    memcpy(&words, bits + i, sizeof words);
+    const I number = (I)__builtin_convertvector(words, U);
+    store(out + i, select(number >= all_int(static_cast<int32_t>(t)), all(kept), F{}));
+  }
+  for (; i < count; i++) out[i] = bits[i] >= t ? kept : 0.0f;
 }
 
 }  // namespace
@@ -35,11 +37,13 @@ IMAGO_KERNEL(dropout_mask) {
 
   const size_t stride = W * block_elements;
   parallel(n, Chunks::of(n, 1, 16 * block_elements), [&](size_t, size_t first, size_t end) {
+    // A word's lower half comes first, as little-endian memory has it.
+    uint32_t words[4 * W];
     uint16_t bits[W * block_elements];
     for (size_t i = first; i < end; i += stride) {
-      bits_of(philox(first_block + i / block_elements, key0, key1), bits);
-      const size_t count = end - i < stride ? end - i : stride;
-      for (size_t k = 0; k < count; k++) out[i + k] = bits[k] >= t ? kept : 0.0f;
+      store_in_order(philox(first_block + i / block_elements, key0, key1), words);
+      memcpy(bits, words, sizeof bits);
+      write(bits, end - i < stride ? end - i : stride, t, kept, out + i);
     }
   });
   return 0;

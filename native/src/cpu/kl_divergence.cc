@@ -17,7 +17,7 @@ struct KlDivergence {
     const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
     const SoftTerm soft = soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature, s);
     for (size_t i = 0; i < rows.count; i++)
-      terms.first += batch.share(rows.index[i]) * soft.divergence[i];
+      terms.first += rows.share[i] * soft.divergence[i];
     if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
     const F factor = rows.weight * static_cast<float>(1 / temperature);

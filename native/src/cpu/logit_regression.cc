@@ -17,7 +17,7 @@ struct LogitRegression {
   void block(const Rows& rows, float*, Terms& terms) const {
     for (size_t i = 0; i < rows.count; i++) {
       const size_t start = rows.index[i] * batch.classes;
-      const double share = batch.share(rows.index[i]);
+      const double share = rows.share[i];
       float* const gradient = batch.gradient == nullptr ? nullptr : batch.gradient + start;
       terms.first += share * row(student + start, teacher + start, gradient, share);
     }

@@ -28,7 +28,7 @@ struct SoftTarget {
     if (any_label) hard = label_term<Layout>(s.z, n, soft.student_max, rows.label, s.z);
 
     for (size_t i = 0; i < rows.count; i++) {
-      const double weight = batch.share(rows.index[i]);
+      const double weight = rows.share[i];
       terms.first += weight * soft.divergence[i];
       if (rows.label[i] < 0) continue;
       const float label_logit = student[rows.index[i] * classes + static_cast<size_t>(rows.label[i])];

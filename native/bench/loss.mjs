@@ -1,0 +1,89 @@
+// Time per call and per element of the native kernels through Node-API; no test, prints a table.
+//
+//   node bench/loss.mjs [isa …]      (default: the best instruction set)
+//   IMAGO_NUM_THREADS=1 node bench/loss.mjs portable avx2 avx512
+import { createRequire } from 'node:module'
+import path from 'node:path'
+
+const addon = createRequire(import.meta.url)(path.join(import.meta.dirname, '../build/Release/imago_native.node'))
+const isas = process.argv.length > 2 ? process.argv.slice(2) : [addon.info().isa]
+
+/** The best of some rounds: time of one call in nanoseconds (other processes only ever add); a round lasts about 20 ms. */
+function time(call) {
+  for (let i = 0; i < 3; i++) call()
+  const start = process.hrtime.bigint()
+  call()
+  const once = Number(process.hrtime.bigint() - start)
+  const repeats = Math.max(1, Math.min(100_000, Math.round(2e7 / once)))
+  const rounds = Array.from({ length: 9 }, () => {
+    const begin = process.hrtime.bigint()
+    for (let i = 0; i < repeats; i++) call()
+    return Number(process.hrtime.bigint() - begin) / repeats
+  })
+  return Math.min(...rounds)
+}
+
+const normal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random())
+const normals = (n, scale = 1) => Float32Array.from({ length: n }, () => scale * normal())
+
+function loss(rows, classes, { hardWeight = 0.1, temperature = 4 } = {}) {
+  const n = rows * classes
+  const labels = Int32Array.from({ length: rows }, () => Math.floor(Math.random() * classes))
+  const buffers = [normals(n, 3), normals(n, 3), hardWeight > 0 ? labels : null, null, new Float32Array(n), new Float64Array(3)]
+  const scalars = [rows, classes, temperature, hardWeight, -100, 0]
+  return { elements: n, call: () => addon.call('soft_target_loss', buffers, scalars) }
+}
+
+function sgd(rows, columns, unitAxis) {
+  const n = rows * columns
+  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n)]
+  const scalars = [rows, columns, 1e-3, 0.9, 1e-4, 1, unitAxis, 15]
+  return { elements: n, call: () => addon.call('sgd', buffers, scalars) }
+}
+
+function adamw(n) {
+  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n), new Float32Array(n)]
+  const scalars = [n, 1e-3, 0.9, 0.999, 1e-8, 0.01, 1, 10]
+  return { elements: n, call: () => addon.call('adamw', buffers, scalars) }
+}
+
+const one = new Float64Array(1)
+const contenders = {
+  'call overhead: squared_norm of nothing': { elements: 0, call: () => addon.call('squared_norm', [new Float32Array(0), one], [0]) },
+  'call overhead: soft_target_loss of no rows': loss(0, 10),
+  'soft_target_loss 128 x 10': loss(128, 10),
+  'soft_target_loss 128 x 10, soft only': loss(128, 10, { hardWeight: 0 }),
+  'soft_target_loss 1024 x 10': loss(1024, 10),
+  'soft_target_loss 1024 x 100': loss(1024, 100),
+  'soft_target_loss 256 x 1000': loss(256, 1000),
+  'soft_target_loss 64 x 32000': loss(64, 32_000),
+  'soft_target_loss 16 x 128256': loss(16, 128_256),
+  'sgd 1.3M': sgd(800, 1600, -1),
+  'sgd 1.3M, max-norm of rows': sgd(800, 1600, 0),
+  'sgd 1.3M, max-norm of columns': sgd(800, 1600, 1),
+  'adamw 1.3M': adamw(1_280_000),
+  'squared_norm 1.3M': (() => {
+    const x = normals(1_280_000)
+    return { elements: x.length, call: () => addon.call('squared_norm', [x, one], [x.length]) }
+  })(),
+  'dropout_mask 102k': (() => {
+    const out = new Float32Array(102_400)
+    return { elements: out.length, call: () => addon.call('dropout_mask', [out], [out.length, 0.5, 1, 2, 0]) }
+  })(),
+  'jitter 128 x 28 x 28': (() => {
+    const n = 128 * 784
+    const [images, out] = [normals(n), new Float32Array(n)]
+    return { elements: n, call: () => addon.call('jitter', [images, out], [128, 1, 28, 28, 2, 1, 2, 0]) }
+  })(),
+}
+
+console.log(`threads: ${addon.info().threads}`)
+for (const isa of isas) {
+  addon.setIsa(isa)
+  console.log(`\n${isa.padEnd(44)}      us/call   ns/element`)
+  for (const [name, { elements, call }] of Object.entries(contenders)) {
+    const ns = time(call)
+    const each = elements === 0 ? '' : (ns / elements).toFixed(3)
+    console.log(`${name.padEnd(44)} ${(ns / 1000).toFixed(2).padStart(12)} ${each.padStart(12)}`)
+  }
+}
