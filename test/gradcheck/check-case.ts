@@ -1,5 +1,5 @@
 import { vjp } from '@imago/autodiff'
-import { builder, type Graph, type Shape } from '@imago/onnx'
+import { builder, type Dim, evaluateDim, type Graph } from '@imago/onnx'
 import { elementCount, isType, type Rng, rng, type Tensor, type TensorMap, tensor } from '@imago/tensor'
 import { expect } from 'vitest'
 import type { GradcheckCase, Values } from './case.js'
@@ -51,10 +51,10 @@ export function inputsOf(row: GradcheckCase, size: number, rng: Rng): { [name: s
   return Object.fromEntries(entries)
 }
 
-function sizeOf(dim: Shape[number], size: number): number {
-  if (typeof dim === 'number') return dim
-  const factor = /^(\d+)\*N$/.exec(dim)
-  return factor === null ? size : Number(factor[1]) * size
+function sizeOf(dim: Dim, size: number): number {
+  const value = evaluateDim(dim, new Map(Object.entries({ N: size, K: 4, M: 1 })))
+  if (value === undefined) throw new Error(`the size ${dim} has no value`)
+  return value
 }
 
 function noise(like: Tensor, rng: Rng): Tensor<'float64'> {

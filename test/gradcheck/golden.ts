@@ -22,15 +22,26 @@ export interface GoldenRow {
   readonly inputs: { readonly [name: string]: Shape }
   readonly runs: readonly {
     readonly N: number
+    readonly K: number
     readonly output: readonly number[]
     readonly gradients: { readonly [input: string]: readonly number[] }
   }[]
 }
 
+/** What make.py wrote under this name. */
+export function readGolden(name: string): unknown {
+  return JSON.parse(readFileSync(new URL(`../golden/autodiff/${name}.json`, import.meta.url), 'utf8'))
+}
+
 /** The rows of one golden file. */
 export function goldenRows(family: string): readonly GoldenRow[] {
-  const file = new URL(`../golden/autodiff/${family}.json`, import.meta.url)
-  return (JSON.parse(readFileSync(file, 'utf8')) as { rows: readonly GoldenRow[] }).rows
+  return (readGolden(family) as { rows: readonly GoldenRow[] }).rows
+}
+
+/** ‖got − expected‖ / ‖expected‖ */
+export function distance(got: Tensor, expected: readonly number[]): number {
+  if (!isType(got, 'float32')) throw new Error(`expected float32, got ${got.type}`)
+  return Math.hypot(...expected.map((value, i) => value - got.data[i]!)) / Math.max(1e-30, Math.hypot(...expected))
 }
 
 /** The key of the rule that a row checks. */
@@ -39,7 +50,7 @@ export function goldenKey(row: GoldenRow): string {
 }
 
 /** The numbers that make.py feeds: a hash of the position, exact in float32. */
-function filled(dims: readonly number[], salt: number): Tensor<'float32'> {
+export function filled(dims: readonly number[], salt: number): Tensor<'float32'> {
   const data = Float32Array.from({ length: elementCount(dims) }, (_, i) => {
     let h = (Math.imul(i, 2654435761) + Math.imul(salt, 40503) + 12345) >>> 0
     h = Math.imul(h ^ (h >>> 15), 2246822519) >>> 0
@@ -70,7 +81,7 @@ export async function checkGolden(row: GoldenRow, tolerance: number): Promise<vo
     for (const run of row.runs) {
       const inputs = Object.fromEntries(
         Object.entries(row.inputs).map(([name, shape], i) => {
-          const dims = shape.map((dim) => (typeof dim === 'number' ? dim : run.N))
+          const dims = shape.map((dim) => (typeof dim === 'number' ? dim : run[dim as 'N' | 'K']))
           return [name, filled(dims, i + 1)] as const
         }),
       )
@@ -81,9 +92,7 @@ export async function checkGolden(row: GoldenRow, tolerance: number): Promise<vo
       for (const [name, expected] of Object.entries(run.gradients)) {
         const got = made.gradients[name]!
         expect(got.dims, `dims of the gradient of ${name}`).toEqual(inputs[name]!.dims)
-        if (!isType(got, 'float32')) throw new Error(`the gradient of ${name} is ${got.type}`)
-        const distance = Math.hypot(...expected.map((value, i) => value - got.data[i]!))
-        expect(distance / Math.max(1e-30, Math.hypot(...expected)), `${name} at N = ${run.N}`).toBeLessThan(tolerance)
+        expect(distance(got, expected), `${name} at N = ${run.N}`).toBeLessThan(tolerance)
       }
     }
   } finally {

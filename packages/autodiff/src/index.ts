@@ -1,4 +1,5 @@
 export { defaultRules } from './default-rules.js'
+export { type DifferentiateOptions, differentiate } from './differentiate.js'
 export { inspectGradients, type NodeGradient } from './inspect-gradients.js'
 export type * from './program.js'
 export {

@@ -33,16 +33,20 @@ def rounded(t):
     return [float(f"{x:.8g}") for x in t.reshape(-1).tolist()]
 
 
+# The value of K, a second open size.
+K = 5
+
+
 def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain=""):
     runs = []
     for n in sizes:
         given = {}
         for salt, (name, shape) in enumerate(inputs.items()):
-            given[name] = filled([n if s == "N" else s for s in shape], salt + 1).requires_grad_()
+            given[name] = filled([{"N": n, "K": K}.get(s, s) for s in shape], salt + 1).requires_grad_()
         y = compute(*given.values())
         dY = filled(list(y.shape), 99)
         grads = torch.autograd.grad(y, list(given.values()), dY)
-        runs.append({"N": n, "output": list(y.shape), "gradients": {k: rounded(g) for k, g in zip(given, grads)}})
+        runs.append({"N": n, "K": K, "output": list(y.shape), "gradients": {k: rounded(g) for k, g in zip(given, grads)}})
     return {"op": op, "domain": domain, "title": title, "attributes": attributes or {}, "inputs": inputs, "runs": runs}
 
 
@@ -127,6 +131,8 @@ convs = [
     conv("a kernel as large as the image", ["N", 2, 3, 4], [3, 2, 3, 4]),
     conv("1-D", ["N", 2, 9], [3, 2, 3], strides=[2], pads=[1, 2], sizes=(1, 2, 5)),
     conv("1-D, dilation and groups", ["N", 4, 9], [4, 2, 2], dilations=[3], group=2),
+    conv("open height and width", ["N", 2, "K", "K"], [3, 2, 3, 2], pads=[1, 0, 1, 1]),
+    conv("open height and width, stride 2", ["N", 2, "K", "K"], [3, 2, 2, 3], strides=[2, 3]),
     conv("3-D", ["N", 2, 4, 3, 4], [2, 2, 2, 2, 3], pads=[0, 1, 0, 1, 0, 1]),
     conv("3-D, stride 2, groups", ["N", 2, 4, 5, 4], [2, 1, 2, 2, 2], strides=[2, 2, 1], group=2),
 ]
@@ -220,6 +226,38 @@ for include in (0, 1):
 pools += [
     row("GlobalAveragePool", "2-D", {"x": ["N", 3, 2, 4]}, lambda x: x.mean((2, 3), keepdim=True)),
     row("GlobalAveragePool", "1-D", {"x": ["N", 3, 4]}, lambda x: x.mean(2, keepdim=True)),
+    row("GlobalAveragePool", "open height and width", {"x": ["N", 3, "K", "K"]}, lambda x: x.mean((2, 3), keepdim=True), sizes=(2,)),
     row("GlobalMaxPool", "2-D", {"x": ["N", 3, 2, 4]}, lambda x: x.amax((2, 3), keepdim=True)),
 ]
 write("pool", pools)
+
+
+def small_net(n):
+    """Conv, BatchNormalization on the batch, ReLU, MaxPool, Conv, ReLU, AveragePool, Gemm, dropout of the hidden units, Gemm."""
+    shapes = {
+        "x": [n, 2, 8, 8], "conv1.weight": [4, 2, 3, 3], "conv1.bias": [4], "bn.weight": [4], "bn.bias": [4],
+        "conv2.weight": [6, 4, 3, 3], "conv2.bias": [6], "fc1.weight": [5, 24], "fc1.bias": [5], "fc2.weight": [3, 5], "fc2.bias": [3],
+    }
+    p = {name: (filled(shape, salt + 1) / (1 if name == "x" else 4)).requires_grad_() for salt, (name, shape) in enumerate(shapes.items())}
+    mask = torch.where(filled([n, 5], 77) > 0, 2.0, 0.0)
+    h = F.conv2d(p["x"], p["conv1.weight"], p["conv1.bias"], padding=1)
+    mean, variance = h.mean((0, 2, 3)), h.var((0, 2, 3), unbiased=False)
+    h = F.batch_norm(h, None, None, p["bn.weight"], p["bn.bias"], training=True, eps=1e-3)
+    h = F.max_pool2d(F.relu(h), 2)
+    h = F.relu(F.conv2d(h, p["conv2.weight"], p["conv2.bias"], padding=1))
+    h = F.avg_pool2d(h, 2).flatten(1)
+    h = F.relu(F.linear(h, p["fc1.weight"], p["fc1.bias"])) * mask
+    y = F.log_softmax(F.linear(h, p["fc2.weight"], p["fc2.bias"]), dim=1)
+    grads = torch.autograd.grad(y, list(p.values()), filled(list(y.shape), 99))
+    return {
+        "N": n,
+        "output": rounded(y),
+        "statistics": {"mean": rounded(mean), "variance": rounded(variance)},
+        "gradients": {name: rounded(g) for name, g in zip(p, grads)},
+    }
+
+
+provenance = {"script": "make.py", "torch": torch.__version__, "dtype": "float64", "device": "cpu"}
+with open("small-net.json", "w") as file:
+    json.dump({"provenance": provenance, "runs": [small_net(n) for n in (1, 2, 5)]}, file, separators=(",", ":"))
+    file.write("\n")

@@ -1,0 +1,26 @@
+import type { GradcheckCase } from '../case.js'
+import { activation } from './activation.js'
+import { arithmetic } from './arithmetic.js'
+import { linear } from './linear.js'
+import { normalization } from './normalization.js'
+import { openSizes } from './open-sizes.js'
+import { pool } from './pool.js'
+import { reduce } from './reduce.js'
+import { shape } from './shape.js'
+import { softmax } from './softmax.js'
+
+/** The whole table, by family. */
+export const cases: { readonly [family: string]: readonly GradcheckCase[] } = {
+  linear,
+  activation,
+  arithmetic,
+  softmax,
+  reduce,
+  shape,
+  pool,
+  normalization,
+  'open sizes': openSizes,
+}
+
+/** The golden files of test/golden/autodiff that hold ops by themselves. */
+export const goldenFamilies: readonly string[] = ['activation', 'conv', 'conv-wide', 'conv-transpose', 'pool']
