@@ -118,9 +118,10 @@ describe('distributions', () => {
     const counts = new Uint32Array(64)
     for (let i = 0; i < 50_000; i++) {
       const u = random.uniform()
-      expect(u >= 0 && u < 1).toBe(true)
-      counts[Math.floor(u * 64)]!++
+      // Outside [0, 1) there is no counter, and the sum below falls short.
+      if (u >= 0) counts[Math.floor(u * 64)]!++
     }
+    expect(counts.reduce((a, b) => a + b)).toBe(50_000)
     expect(chiSquare(counts)).toBeLessThan(limit(63))
   })
 
@@ -130,7 +131,6 @@ describe('distributions', () => {
     const moments = [0, 0, 0, 0]
     for (let i = 0; i < n; i++) {
       const x = random.normal()
-      expect(Number.isFinite(x)).toBe(true)
       for (let k = 0; k < 4; k++) moments[k]! += x ** (k + 1) / n
     }
     // Five standard errors: the variance of x, x², x³, x⁴ is 1, 2, 15, 96.
@@ -150,10 +150,10 @@ describe('distributions', () => {
     const counts: { [order: string]: number } = {}
     for (let i = 0; i < 24_000; i++) {
       const order = permutation(random, 4)
-      expect([...order].sort()).toEqual([0, 1, 2, 3])
       counts[order.join()] = (counts[order.join()] ?? 0) + 1
     }
     expect(Object.keys(counts)).toHaveLength(24)
+    for (const order of Object.keys(counts)) expect(order.split(',').sort().join()).toBe('0,1,2,3')
     expect(chiSquare(Object.values(counts))).toBeLessThan(limit(23))
     expect(permutation(random, 0)).toHaveLength(0)
   })

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -59,7 +60,7 @@ describe('the places of the addon', () => {
 })
 
 describe('what does not load says why', () => {
-  const load = (path: string) => process.getBuiltinModule('node:module').createRequire(import.meta.url)(path)
+  const load = createRequire(import.meta.url)
   const at = (path: string) => search({ ...linux, env: { IMAGO_NATIVE_PATH: path } }, load)
 
   test.each([
@@ -96,7 +97,7 @@ describe('what does not load says why', () => {
   })
 })
 
-/** What a fresh process prints and warns. The sources are compiled by Node itself where it can, so dist is not needed. */
+/** What a fresh process prints and warns, with the built package. */
 describe('in a process of its own', () => {
   const program = `
     const { softmax, backends } = await import('@imago/kernels')
@@ -107,7 +108,8 @@ describe('in a process of its own', () => {
     console.log(JSON.stringify({ backends: backends(), cpu }))`
 
   function run(env: { [name: string]: string }): { out: string; err: string } {
-    const warnings = join(folder, `warnings-${Math.floor(performance.now())}`)
+    const warnings = join(folder, 'warnings')
+    rmSync(warnings, { force: true })
     const out = execFileSync(
       process.execPath,
       ['--redirect-warnings', warnings, '--input-type=module', '-e', program],
@@ -117,14 +119,10 @@ describe('in a process of its own', () => {
         encoding: 'utf8',
       },
     )
-    let err = ''
-    try {
-      err = process.getBuiltinModule('node:fs').readFileSync(warnings, 'utf8')
-    } catch {}
-    return { out, err }
+    return { out, err: existsSync(warnings) ? readFileSync(warnings, 'utf8') : '' }
   }
 
-  const built = process.getBuiltinModule('node:fs').existsSync(new URL('../../dist/index.js', import.meta.url))
+  const built = existsSync(new URL('../../dist/index.js', import.meta.url))
   if (!built) console.log('skipped: needs the built package (npm run build)')
 
   test.skipIf(!built)(
