@@ -115,7 +115,7 @@ describe('in a process of its own', () => {
       ['--redirect-warnings', warnings, '--input-type=module', '-e', program],
       {
         cwd: new URL('../..', import.meta.url),
-        env: { ...process.env, ...env },
+        env: { ...process.env, IMAGO_NATIVE: '', ...env },
         encoding: 'utf8',
       },
     )
