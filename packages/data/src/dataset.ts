@@ -31,11 +31,7 @@ export interface DatasetOptions {
 export function dataset(options: DatasetOptions): Dataset {
   const names = Object.keys(options.inputs)
   if (names.length === 0) throw new ArgumentError('dataset', 'inputs', 'at least one tensor by name', options.inputs)
-  const { N } = dims(
-    'dataset',
-    Object.fromEntries(names.map((name) => [`inputs.${name}`, [leading(name, options.inputs[name]), 'N'] as const])),
-  )
-  const length = N!
+  const length = rowCount(options.inputs, names)
   const labels = options.labels === undefined ? undefined : labelArray(options.labels, length)
   const classes = classCount(labels, options.classes)
   const takers = names.map((name) => [name, taker(name, options.inputs[name]!, options.scale)] as const)
@@ -50,12 +46,19 @@ export function dataset(options: DatasetOptions): Dataset {
   return classes === undefined ? { length, rows } : { length, classes, rows }
 }
 
-/** The first dim alone, so that `dims` can hold all inputs to one N. */
-function leading(name: string, value: Tensor | undefined): Tensor {
-  const argument = `inputs.${name}`
-  dims('dataset', { [argument]: [value, '...'] })
-  if (value === undefined || value.dims.length === 0) throw new ShapeError('dataset', argument, '[N, ...]', '[]')
-  return tensor('bool', [value.dims[0]!], new Uint8Array(value.dims[0]!))
+/** The first dim, which all inputs share. */
+function rowCount(inputs: TensorMap, names: readonly string[]): number {
+  let length: number | undefined
+  for (const name of names) {
+    const argument = `inputs.${name}`
+    dims('dataset', { [argument]: [inputs[name], '...'] })
+    const shape = inputs[name]?.dims ?? []
+    const rows = shape[0]
+    if (rows === undefined) throw new ShapeError('dataset', argument, '[N, ...]', '[]')
+    length ??= rows
+    if (rows !== length) throw new ShapeError('dataset', argument, `[N=${length}, ...]`, `[${shape.join(', ')}]`)
+  }
+  return length!
 }
 
 function taker(name: string, stored: Tensor, scale: DatasetOptions['scale']): (indices: Uint32Array) => Tensor {

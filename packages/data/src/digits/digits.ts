@@ -60,15 +60,15 @@ export function drawDigits(options: { readonly count: number; readonly rng: Rng;
 
 function styleOf(hardness: number): DigitStyle {
   return {
-    turn: 0.09 * hardness,
-    slant: 0.105 * hardness,
-    stretch: 0.08 * hardness,
-    shift: 0.9 * hardness,
-    elastic: 0.85 * hardness,
-    tremble: 0.018 * hardness,
-    pen: [1.25, 0.2 * hardness],
-    grain: 0.05 * hardness,
-    scratch: 0.23 * hardness,
-    wipe: 0.23 * hardness,
+    turn: 0.084 * hardness,
+    slant: 0.096 * hardness,
+    stretch: 0.072 * hardness,
+    shift: 0.84 * hardness,
+    elastic: 0.78 * hardness,
+    tremble: 0.017 * hardness,
+    pen: [1.25, 0.18 * hardness],
+    grain: 0.048 * hardness,
+    scratch: 0.21 * hardness,
+    wipe: 0.21 * hardness,
   }
 }
