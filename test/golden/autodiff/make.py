@@ -139,8 +139,8 @@ convs = [
 write("conv", convs)
 # Enough channels for the paths that many channels take: one Gemm per tap, turned filters.
 write("conv-wide", [
-    conv("16 to 33 channels", ["N", 16, 4, 3], [33, 16, 2, 2], pads=[1, 0, 0, 1]),
-    conv("36 to 16 channels, dilation", ["N", 36, 4, 4], [16, 36, 2, 1], dilations=[2, 1], pads=[1, 0, 1, 0]),
+    conv("16 to 33 channels", ["N", 16, 4, 3], [33, 16, 2, 1], pads=[1, 0, 0, 1]),
+    conv("36 to 15 channels, asymmetric padding, dilation", ["N", 36, 3, 4], [15, 36, 2, 2], dilations=[2, 1], pads=[2, 0, 1, 1]),
     conv("36 to 15 channels, 1×1", ["N", 36, 3, 2], [15, 36, 1, 1]),
     conv("16 to 32 channels, stride 2", ["N", 16, 5, 4], [32, 16, 2, 1], strides=[2, 2]),
     conv("36 to 15 channels, padding beyond the kernel", ["N", 36, 2, 2], [15, 36, 2, 1], pads=[2, 0, 0, 1]),
