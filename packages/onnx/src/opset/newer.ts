@@ -3,14 +3,14 @@ import { intAttribute, stringAttribute } from '../attributes.js'
 import type { Node } from '../ir.js'
 import { type Rewrite, type Rewriter, withAttribute, withInput, without } from './rewriter.js'
 
-/** Ops whose form and meaning did not change from opset 17 to 24 for what opset 17 can say. */
+/** Ops whose form and meaning did not change from opset 17 to 28 for what opset 17 can say. */
 const unchanged =
-  'Abs Add And ArgMax ArgMin BatchNormalization Cast Ceil Clip Concat Constant ConstantOfShape Conv ConvTranspose Cos CumSum ' +
-  'DepthToSpace Div Dropout Einsum Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gemm GlobalAveragePool ' +
+  'Abs Add And ArgMax ArgMin BatchNormalization Ceil Clip Concat Constant ConstantOfShape Conv ConvTranspose Cos CumSum ' +
+  'DepthToSpace Div Dropout Einsum Elu Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gemm GlobalAveragePool ' +
   'GlobalMaxPool Greater GreaterOrEqual GRU HardSigmoid HardSwish Hardmax Identity If InstanceNormalization IsNaN LayerNormalization ' +
-  'LRN LSTM LeakyRelu Less LessOrEqual Log LogSoftmax Loop MatMul Max MaxPool Mean Min Mod Mul Neg Not OneHot Or PRelu Pow RNN Range ' +
-  'Reciprocal ReduceSum Relu Reshape Round ScatterElements ScatterND Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus ' +
-  'Softsign SpaceToDepth Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor Celu ThresholdedRelu'
+  'LRN LSTM LeakyRelu Less LessOrEqual Log LogSoftmax Loop MatMul Max MaxPool Mean Min Mod Mul Neg Not OneHot Or PRelu Pow RNN ' +
+  'Reciprocal ReduceSum Relu Reshape Round Selu Shape Sigmoid Sign Sin Size Slice Softmax Softplus ' +
+  'Softsign Sqrt Squeeze Sub Sum Tan Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor Celu ThresholdedRelu'
 
 /** Axes as attribute again, where they are constant. */
 const reduce: Rewrite = (node, to) => {
@@ -81,9 +81,14 @@ interface Newer {
 }
 
 const asItIs: Newer = { can: () => true, rewrite: (node) => [node] }
+/** Opset 18 brought the reductions min and max. */
+const scatter: Newer = {
+  can: (node) => ['none', 'add', 'mul'].includes(stringAttribute(node, 'reduction', 'none')),
+  rewrite: (node) => [node],
+}
 const reductions = ['Mean', 'Max', 'Min', 'Prod', 'L1', 'L2', 'SumSquare', 'LogSum', 'LogSumExp']
 
-/** How nodes of opsets 18 to 24 are written in opset 17. */
+/** How nodes of opsets 18 to 28 are written in opset 17. */
 export const newerRewrites: ReadonlyMap<string, Newer> = new Map<string, Newer>([
   ...unchanged.split(' ').map((op): [string, Newer] => [op, asItIs]),
   ...reductions.map((name): [string, Newer] => [`Reduce${name}`, { can: axesAreKnown, rewrite: reduce }]),
@@ -94,6 +99,16 @@ export const newerRewrites: ReadonlyMap<string, Newer> = new Map<string, Newer>(
       can: (node, to) => node.inputs.length > 1 || splitSize(node, to) !== undefined,
       rewrite: split,
     },
+  ],
+  // Saturation and rounding are of 8-bit floats, which opset 17 does not have.
+  ['Cast', { can: () => true, rewrite: (node) => [without(node, 'saturate', 'round_mode')] }],
+  ['Range', { can: () => true, rewrite: (node) => [without(node, 'stash_type')] }],
+  ['Equal', { can: (node, to) => to.typeOf(node.inputs[0] ?? '') !== 'string', rewrite: (node) => [node] }],
+  ['ScatterElements', scatter],
+  ['ScatterND', scatter],
+  [
+    'SpaceToDepth',
+    { can: (node) => stringAttribute(node, 'mode', 'DCR') === 'DCR', rewrite: (node) => [without(node, 'mode')] },
   ],
   ['Gelu', { can: () => true, rewrite: gelu }],
   [

@@ -1,7 +1,6 @@
-import { type Tensor, UnsupportedError } from '@imago/tensor'
+import { type DataType, type Tensor, UnsupportedError } from '@imago/tensor'
 import { nodeLabel } from '../attributes.js'
-import { constantOf } from '../constant-tensor.js'
-import type { Attribute, ConstantTensor, Graph, Node, Shape } from '../ir.js'
+import type { Attribute, Graph, Node, Shape } from '../ir.js'
 
 /** What a rewriting rule may ask for. */
 export interface Rewriter {
@@ -14,6 +13,7 @@ export interface Rewriter {
   /** The value of an initializer or a folded Constant node, where the name is one. */
   valueOf(name: string): Tensor | undefined
   shapeOf(name: string): Shape | undefined
+  typeOf(name: string): DataType | undefined
   /** True where something reads this value. */
   isRead(name: string): boolean
 }
@@ -59,8 +59,4 @@ export function uniqueIn(names: Set<string>, hint: string): string {
   for (let i = 1; names.has(name); i++) name = `${hint}_${i}`
   names.add(name)
   return name
-}
-
-export function initializerOf(name: string, value: Tensor): ConstantTensor {
-  return constantOf(name, value)
 }

@@ -12,7 +12,7 @@ import { mapGraphs, readsOf, subgraphs } from './node-names.js'
 /** The opset that imago's passes and gradients are written for. */
 export const standardOpset = 17
 /** The newest opset whose changes since 17 are known here. */
-const newest = 24
+const newest = 28
 
 /**
  * The model in the forms of opset 17, with the same results: attributes that became inputs (Dropout's ratio, axes of Squeeze and
@@ -108,6 +108,7 @@ function rewriterOf(
       const constant = initializers.get(name) ?? constants.get(name)
       return constant === undefined || constant.external ? around?.valueOf(name) : tensorOf(constant)
     },
+    typeOf: (name) => shapes.get(name)?.type ?? around?.typeOf(name),
     shapeOf: (name) => shapes.get(name)?.shape ?? around?.shapeOf(name),
     isRead: (name) => read.has(name),
   }
