@@ -1,4 +1,4 @@
-import type { Attribute, Graph, Node, ValueInfo } from '@imago/onnx'
+import { type Graph, type Node, readsOf, type ValueInfo } from '@imago/onnx'
 import { type RuleTable, ruleKey } from './rule.js'
 
 /** The values that a change of `wrt` can change by more than zero: where gradients may have to flow. */
@@ -18,12 +18,6 @@ export function activeValues(
   return active
 }
 
-/** Everything a node reads: its inputs, and what its subgraphs (branches, loop bodies) take from around them. */
-export function readsOf(node: Node): readonly string[] {
-  const captured = [...node.attributes.values()].flatMap(capturedBy)
-  return captured.length === 0 ? node.inputs : [...node.inputs, ...captured]
-}
-
 /** Values that nothing but a product with one of these masks reads → that product. */
 export function maskedValues(graph: Graph, masks: ReadonlySet<string>): ReadonlyMap<string, string> {
   const readers = new Map<string, Node[]>()
@@ -35,19 +29,6 @@ export function maskedValues(graph: Graph, masks: ReadonlySet<string>): Readonly
     if (others.length === 0 && reader?.op === 'Mul' && masks.has(reader.inputs[1] ?? '') && !outputs.has(name))
       masked.set(name, reader.outputs[0]!)
   return masked
-}
-
-function capturedBy(attribute: Attribute): string[] {
-  const graphs = attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : []
-  return graphs.flatMap((graph) => {
-    const made = new Set([
-      ...graph.inputs.map((input) => input.name),
-      ...graph.initializers.keys(),
-      ...graph.nodes.flatMap((node) => node.outputs),
-    ])
-    const read = [...graph.nodes.flatMap(readsOf), ...graph.outputs.map((output) => output.name)]
-    return read.filter((name) => name !== '' && !made.has(name))
-  })
 }
 
 // A value of unknown type may well be a float: better a needless error than a gradient lost in silence.

@@ -1,5 +1,4 @@
-import type { ConstantTensor, Graph, Node, ValueInfo } from '@imago/onnx'
-import { readsOf } from './activity.js'
+import { type ConstantTensor, type Graph, type Node, readsOf, type ValueInfo } from '@imago/onnx'
 import { contextOf, type Workspace } from './context.js'
 import { staticSizes } from './emit.js'
 import type { NoiseInput, StatisticUpdate, VjpProgram } from './program.js'

@@ -1,4 +1,4 @@
-import { type Graph, type Model, parameterNames } from '@imago/onnx'
+import { foldConstants, type Graph, type Model, normaliseOpset, parameterNames, topologicalSort } from '@imago/onnx'
 import type { VjpProgram } from './program.js'
 import { type TrainingOptions, training } from './training.js'
 import { type VjpOptions, vjp } from './vjp.js'
@@ -6,12 +6,14 @@ import { type VjpOptions, vjp } from './vjp.js'
 export type DifferentiateOptions = TrainingOptions & Partial<Omit<VjpOptions, 'noise' | 'statistics'>>
 
 /**
- * A model in its training form, differentiated: `vjp` after `training`. `wrt` left out: every weight that `parameterNames` finds.
+ * A model as it comes from a file, prepared, in its training form and differentiated: `normaliseOpset`, `foldConstants`,
+ * `training`, `vjp`. A graph by itself is taken to be of opset 17 in topological order. `wrt` left out: every weight that `parameterNames` finds.
  *
  * @throws UnsupportedError, NotFoundError as `vjp` and `training` do
  */
 export function differentiate(model: Model | Graph, options: DifferentiateOptions = {}): VjpProgram {
-  const graph = 'graph' in model ? model.graph : model
-  const form = training(graph, options)
-  return vjp(form.graph, { ...options, ...form, wrt: options.wrt ?? parameterNames(graph) })
+  const graph = 'graph' in model ? normaliseOpset({ ...model, graph: topologicalSort(model.graph) }).graph : model
+  const wrt = options.wrt ?? parameterNames(graph)
+  const form = training(foldConstants(graph, { keep: wrt }), options)
+  return vjp(form.graph, { ...options, ...form, wrt })
 }

@@ -3,7 +3,7 @@ import type { Tensor } from '@imago/tensor'
 
 /**
  * The gradient of one op: given the cotangents of the node's outputs (undefined: nothing flows back from that output), emit
- * backward nodes through `ctx.b` and give the cotangents of the node's inputs (undefined: no gradient, or not asked for).
+ * backward nodes through `ctx.b` and give the cotangents of the node's inputs (undefined where `ctx.needs` says no).
  *
  * Forward values are referenced by their own names; what a rule names this way becomes part of the saved set, so a rule
  * prefers a value that is kept anyway (the output of Relu, which the next layer needs) and never names what it can do without.

@@ -7,12 +7,12 @@ import {
   type Node,
   nodeLabel,
   productDim,
+  readsOf,
   type Shape,
   tensorOf,
   type ValueInfo,
 } from '@imago/onnx'
 import { ArgumentError, UnsupportedError } from '@imago/tensor'
-import { readsOf } from './activity.js'
 import { constantsOf } from './constants.js'
 import type { NoiseInput, StatisticUpdate } from './program.js'
 

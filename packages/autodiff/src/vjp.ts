@@ -102,10 +102,13 @@ function backpropagate(
     for (const value of rewritten.values) work.shapes.set(value.name, value)
     rule = rule.gradient
   }
-  const given = rule(used, contextOf(used, work), flowing)
-  for (const [i, gradient] of given.entries()) {
-    const input = used.inputs[i]
-    if (gradient === undefined || !input || !work.active.has(input)) continue
+  const ctx = contextOf(used, work)
+  const given = rule(used, ctx, flowing)
+  for (const [i, input] of used.inputs.entries()) {
+    if (!work.active.has(input)) continue
+    const gradient = given[i]
+    if (gradient === undefined)
+      return ctx.refuse(`its rule gives no gradient for its input ${i}, "${input}"; leave that out of "wrt"`)
     cotangents.set(input, [...(cotangents.get(input) ?? []), gradient])
   }
   return used

@@ -152,6 +152,13 @@ describe('three answers, never silence', () => {
     expect(opsOf(backward)).toEqual(['Greater', 'Cast', 'Mul', 'Mul'])
   })
 
+  test('a rule that forgets an input it was asked for is refused', () => {
+    const forgetful: Rule = (node, ctx, [dY]) => [ctx.b.op('Gemm', [dY!, node.inputs[1]!], { transB: 1 })]
+    const rules = { ...defaultRules, Gemm: forgetful }
+    expect(() => vjp(dense, { wrt: ['x'], rules })).not.toThrow()
+    expect(message(() => vjp(dense, { wrt: ['w'], rules }))).toContain('"w"')
+  })
+
   test('a value taken by a branch is not lost', () => {
     const then = graphOf((b) => b.op('Exp', ['x']))
     const inner: Graph = { ...then, inputs: [] }

@@ -26,7 +26,7 @@ const batchNormalization: Rule = (node, ctx, [dY]) => {
     return ctx.refuse(
       'its outputs are running statistics; take the graph through training(graph) first, which makes them the statistics of the batch',
     )
-  if (!training && (ctx.needs(3) || ctx.needs(4)))
+  if (ctx.needs(3) || ctx.needs(4))
     return ctx.refuse('its running statistics are not trained by gradients; leave them out of "wrt"')
   const mu = training ? node.outputs[1]! : mean
   const sigma2 = training ? node.outputs[2]! : variance
