@@ -13,9 +13,10 @@ struct Batch {
   size_t classes;
   const int32_t* labels;
   const float* weights;
-  double ignore_index;
+  double ignore_index;  // no label equals it where it is not a whole number
   float* gradient;
   double weight_sum = 0;
+  double equal_share = 0;  // 1/rows that count, where there are no weights
 
   /** A row that does not count is not read, and its gradient is 0. */
   __attribute__((always_inline)) bool counts(size_t r) const {
@@ -24,7 +25,7 @@ struct Batch {
   __attribute__((always_inline)) int32_t label(size_t r) const { return labels == nullptr ? -1 : labels[r]; }
   /** The row's part of the mean: w / Σ w. */
   __attribute__((always_inline)) double share(size_t r) const {
-    return (weights == nullptr ? 1.0 : static_cast<double>(weights[r])) / weight_sum;
+    return weights == nullptr ? equal_share : static_cast<double>(weights[r]) / weight_sum;
   }
 };
 
@@ -41,6 +42,7 @@ IMAGO_INLINE int prepare(const imago_call* call, Batch& batch) {
       return refuse(call, "labels: %d in row %zu is not a class", static_cast<int>(label), r);
     batch.weight_sum += static_cast<double>(weight);
   }
+  batch.equal_share = 1 / batch.weight_sum;
   return 0;
 }
 
@@ -49,6 +51,7 @@ struct Rows {
   size_t index[W];
   size_t count;
   double share[W];
+  int32_t labels[W];
   F weight;
   I label;
 };
@@ -57,6 +60,10 @@ struct Rows {
 struct Terms {
   double first = 0;
   double second = 0;
+  __attribute__((always_inline)) void add(const Terms& more) {
+    first += more.first;
+    second += more.second;
+  }
 };
 
 /**
@@ -84,15 +91,14 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
     }
     const auto run = [&](Rows& rows) {
       float weight[W];
-      int32_t label[W];
       for (size_t i = 0; i < W; i++) {
         const size_t r = rows.index[i < rows.count ? i : 0];
         rows.share[i] = batch.share(r);
         weight[i] = static_cast<float>(rows.share[i]);
-        label[i] = batch.label(r);
+        rows.labels[i] = batch.label(r);
       }
       rows.weight = load(weight);
-      memcpy(&rows.label, label, sizeof label);
+      memcpy(&rows.label, rows.labels, sizeof rows.label);
       if (narrow)
         kernel.template block<Narrow>(rows, memory, partial.terms);
       else
@@ -114,10 +120,16 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
 
   for (size_t i = 0; i < chunks.count; i++) {
     if (partials[i].out_of_memory) return refuse(call, "out of memory for rows of %zu classes", batch.classes);
-    total.first += partials[i].terms.first;
-    total.second += partials[i].terms.second;
+    total.add(partials[i].terms);
   }
   return 0;
+}
+
+/** The logit of each row's label; 0 where the row has none. */
+IMAGO_INLINE void label_logits(const Rows& rows, const float* logits, size_t classes, float* out) {
+  for (size_t i = 0; i < W; i++) out[i] = 0;
+  for (size_t i = 0; i < rows.count; i++)
+    if (rows.labels[i] >= 0) out[i] = logits[rows.index[i] * classes + static_cast<size_t>(rows.labels[i])];
 }
 
 /** The pointers to a block's rows in a matrix of `classes` columns. */

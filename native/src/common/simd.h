@@ -49,9 +49,15 @@ IMAGO_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
 IMAGO_INLINE I as_int(F x) { return (I)x; }
 IMAGO_INLINE F as_float(I x) { return (F)x; }
 IMAGO_INLINE bool any(I mask) {
+#if defined(__AVX512F__)
+  return _mm512_movepi32_mask((__m512i)mask) != 0;
+#elif defined(__AVX2__)
+  return _mm256_movemask_ps((F)mask) != 0;
+#else
   int32_t bits = 0;
   for (size_t i = 0; i < W; i++) bits |= mask[i];
   return bits != 0;
+#endif
 }
 /** 0, 1, … W − 1. */
 #if defined(__AVX512F__)

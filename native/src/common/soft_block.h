@@ -73,12 +73,14 @@ IMAGO_INLINE SoftTerm soft_term(const Rows& rows, const float* student, const ty
   term.student_max = z.max;
   term.comparison = compare<Layout>(s.z, s.v, n, z.max, v.max, s.difference, s.teacher, student_sum, teacher_sum, t);
   const I is_extreme = (z.min < all(-huge)) | (v.min < all(-huge)) | (z.max > all(huge)) | (v.max > all(huge));
-  for (size_t i = 0; i < rows.count; i++) {
-    term.divergence[i] = static_cast<double>(term.comparison.divergence[i]);
-    if (is_extreme[i])
-      term.divergence[i] = divergence_of_extremes<Source>(student_rows.row[i], teacher_rows.row[i], classes, z.max[i], v.max[i],
-                                                          temperature, term.divergence[i]);
-  }
+  float divergence[W];
+  store(divergence, term.comparison.divergence);
+  for (size_t i = 0; i < W; i++) term.divergence[i] = static_cast<double>(divergence[i]);
+  if (any(is_extreme))
+    for (size_t i = 0; i < rows.count; i++)
+      if (is_extreme[i])
+        term.divergence[i] = divergence_of_extremes<Source>(student_rows.row[i], teacher_rows.row[i], classes, z.max[i], v.max[i],
+                                                            temperature, term.divergence[i]);
   return term;
 }
 

@@ -126,10 +126,19 @@ struct LabelTerm {
   /** q_label − 1 = −(the mass on the other classes), summed without the label so that nothing cancels. */
   F label_difference;
 
-  /** −ln q_label of the row in lane i, whose largest logit and label's logit are given. */
-  __attribute__((always_inline)) double loss(size_t i, float max, float label_logit) const {
-    if (is_likely[i]) return static_cast<double>(likely_loss[i]);
-    return static_cast<double>(log_sum[i]) + (static_cast<double>(max) - static_cast<double>(label_logit));
+  /** −ln q_label of each row, from its largest logit and its label's. */
+  __attribute__((always_inline)) void losses(F max, const float* label_logit, double* out) const {
+    float likely[W], log_sums[W], maxima[W];
+    int32_t is[W];
+    store(likely, likely_loss);
+    store(log_sums, log_sum);
+    store(maxima, max);
+    memcpy(is, &is_likely, sizeof is);
+    for (size_t i = 0; i < W; i++) {
+      const double unlikely =
+          static_cast<double>(log_sums[i]) + (static_cast<double>(maxima[i]) - static_cast<double>(label_logit[i]));
+      out[i] = is[i] ? static_cast<double>(likely[i]) : unlikely;
+    }
   }
 };
 

@@ -23,14 +23,19 @@ struct CrossEntropy {
     const LabelTerm term = label_term<Layout>(z, n, range.max, rows.label, e);
 
     const F quarter_depth = smoothing == 0 ? F{} : mean_quarter_depth<Layout>(z, n, range);
+    float logits[W];
+    double losses[W];
+    label_logits(rows, student, classes, logits);
+    term.losses(range.max, logits, losses);
+    Terms sums;
     for (size_t i = 0; i < rows.count; i++) {
-      if (rows.label[i] < 0) continue;
-      const float label_logit = student[rows.index[i] * classes + static_cast<size_t>(rows.label[i])];
-      double loss = smoothing < 1 ? (1 - smoothing) * term.loss(i, range.max[i], label_logit) : 0;
+      if (rows.labels[i] < 0) continue;
+      double loss = smoothing < 1 ? (1 - smoothing) * losses[i] : 0;
       // −Σ (ε/C)·ln q, with −ln q = (max − z) + ln Σ e^(z − max): no term is negative.
       if (smoothing > 0) loss += smoothing * (4 * static_cast<double>(quarter_depth[i]) + static_cast<double>(term.log_sum[i]));
-      terms.first += rows.share[i] * loss;
+      sums.first += rows.share[i] * loss;
     }
+    terms.add(sums);
     if (batch.gradient == nullptr) return;
 
     const RowPointers<float> gradient(batch.gradient, rows, classes);

@@ -16,8 +16,9 @@ struct KlDivergence {
   void block(const Rows& rows, float* memory, Terms& terms) const {
     const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
     const SoftTerm soft = soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature, s);
-    for (size_t i = 0; i < rows.count; i++)
-      terms.first += rows.share[i] * soft.divergence[i];
+    Terms sums;
+    for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * soft.divergence[i];
+    terms.add(sums);
     if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
     const F factor = rows.weight * static_cast<float>(1 / temperature);

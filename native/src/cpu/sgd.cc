@@ -75,37 +75,65 @@ void step_rows(const Sgd& sgd, size_t rows, size_t columns, double limit) {
   });
 }
 
-/** A unit is a column: a stripe of columns runs down all rows, one running sum per column; then it is scaled if it must be. */
+/**
+ * A unit is a column: a stripe of columns runs down all rows with one running sum per column, then the columns that are too
+ * long are scaled. The sums stay in the cache; they are compensated every `sum_rows` rows.
+ */
+struct Stripe {
+  static constexpr size_t columns = 512;
+  static constexpr size_t sum_rows = 64;
+  F part[columns / W];
+  Sum squares[columns / W];
+};
+
+IMAGO_INLINE void update_stripe(const Sgd& sgd, size_t rows, size_t columns, size_t first, size_t width, Stripe& stripe) {
+  const size_t whole = width / W, rest = width % W;
+  for (size_t k = 0; k < Stripe::columns / W; k++) {
+    stripe.part[k] = F{};
+    stripe.squares[k] = Sum{};
+  }
+  for (size_t r = 0; r < rows; r++) {
+    const size_t start = r * columns + first;
+    for (size_t k = 0; k < whole; k++) {
+      const F w = sgd.update(start + k * W);
+      stripe.part[k] = fma(w, w, stripe.part[k]);
+    }
+    if (rest != 0) {
+      const F w = sgd.update_part(start + whole * W, rest);
+      stripe.part[whole] = fma(w, w, stripe.part[whole]);
+    }
+    if ((r + 1) % Stripe::sum_rows != 0 && r + 1 != rows) continue;
+    for (size_t k = 0; k < Stripe::columns / W; k++) {
+      stripe.squares[k].add(stripe.part[k]);
+      stripe.part[k] = F{};
+    }
+  }
+}
+
 void step_columns(const Sgd& sgd, size_t rows, size_t columns, double limit) {
-  constexpr size_t stripe = 16 * 8;
-  const Chunks chunks{(columns + stripe - 1) / stripe, stripe};
-  parallel(columns, chunks, [&](size_t, size_t first, size_t end) {
+  parallel(columns, Chunks{(columns + Stripe::columns - 1) / Stripe::columns, Stripe::columns}, [&](size_t, size_t first, size_t end) {
     const size_t width = end - first;
-    const size_t vectors = (width + W - 1) / W;
-    const size_t rest = width % W;
-    Sum squares[stripe / W];
-    for (size_t r = 0; r < rows; r++)
-      for (size_t k = 0; k < vectors; k++) {
-        const size_t i = r * columns + first + k * W;
-        const F w = rest != 0 && k + 1 == vectors ? sgd.update_part(i, rest) : sgd.update(i);
-        squares[k].add(w * w);
-      }
-    F factors[stripe / W];
-    bool any = false;
-    for (size_t k = 0; k < vectors; k++)
-      for (size_t lane = 0; lane < W; lane++) {
-        const double squared = static_cast<double>(squares[k].value()[lane]);
-        factors[k][lane] = squared > limit ? static_cast<float>(__builtin_sqrt(limit / squared)) : 1.0f;
-        any = any || squared > limit;
-      }
-    if (!any) return;
-    for (size_t r = 0; r < rows; r++)
-      for (size_t k = 0; k < vectors; k++) {
+    Stripe stripe;
+    update_stripe(sgd, rows, columns, first, width, stripe);
+
+    size_t long_vectors[Stripe::columns / W];
+    size_t long_count = 0;
+    for (size_t k = 0; k * W < width; k++) {
+      const F squares = stripe.squares[k].value();
+      if (!any(squares > all(static_cast<float>(limit)))) continue;
+      long_vectors[long_count++] = k;
+      // sqrt(limit / squares) where it is below 1; the lanes behind the last column are 0 and stay.
+      stripe.part[k] = min(sqrt(all(static_cast<float>(limit)) / squares), all(1.0f));
+    }
+    for (size_t r = 0; r < rows && long_count > 0; r++)
+      for (size_t i = 0; i < long_count; i++) {
+        const size_t k = long_vectors[i];
         float* const p = sgd.parameter + r * columns + first + k * W;
-        if (rest != 0 && k + 1 == vectors)
-          store_part(p, rest, load_part(p, rest, 0) * factors[k]);
+        const size_t rest = width - k * W;
+        if (rest < W)
+          store_part(p, rest, load_part(p, rest, 0) * stripe.part[k]);
         else
-          store(p, load(p) * factors[k]);
+          store(p, load(p) * stripe.part[k]);
       }
   });
 }

@@ -21,19 +21,22 @@ struct SoftTarget {
     const SoftScratch s(memory, n * W);
     const SoftTerm soft = soft_term<Layout, Source>(rows, student, teacher, classes, temperature, s);
 
-    bool any_label = false;
-    for (size_t i = 0; i < rows.count; i++) any_label = any_label || rows.label[i] >= 0;
-    LabelTerm hard{};
-    // The staged logits have served; their place takes e^(z − max).
-    if (any_label) hard = label_term<Layout>(s.z, n, soft.student_max, rows.label, s.z);
+    Terms sums;
+    for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * soft.divergence[i];
 
-    for (size_t i = 0; i < rows.count; i++) {
-      const double weight = rows.share[i];
-      terms.first += weight * soft.divergence[i];
-      if (rows.label[i] < 0) continue;
-      const float label_logit = student[rows.index[i] * classes + static_cast<size_t>(rows.label[i])];
-      terms.second += weight * hard.loss(i, soft.student_max[i], label_logit);
+    const bool any_label = any(rows.label >= 0);
+    LabelTerm hard{};
+    if (any_label) {
+      float logits[W];
+      double losses[W];
+      label_logits(rows, student, classes, logits);
+      // The staged logits have served; their place takes e^(z − max).
+      hard = label_term<Layout>(s.z, n, soft.student_max, rows.label, s.z);
+      hard.losses(soft.student_max, logits, losses);
+      for (size_t i = 0; i < rows.count; i++)
+        if (rows.labels[i] >= 0) sums.second += rows.share[i] * losses[i];
     }
+    terms.add(sums);
     if (batch.gradient == nullptr) return;
 
     const RowPointers<float> gradient(batch.gradient, rows, classes);
