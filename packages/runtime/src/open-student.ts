@@ -13,6 +13,7 @@ import {
 import { ArgumentError, NotFoundError, type Predict, type TensorMap, tensorMap, UnsupportedError } from '@imago/tensor'
 import { freeBatch } from './adapt/free-batch.js'
 import { logitsGraph } from './adapt/logits-graph.js'
+import { separateWeights } from './adapt/separate-weights.js'
 import { concatRows } from './concat-rows.js'
 import type { Differentiable } from './differentiable.js'
 import type { EngineOptions } from './engine.js'
@@ -57,7 +58,8 @@ export interface Student {
  * @throws UnsupportedError naming the node that has no gradient; FormatError, NotFoundError as `open` does
  */
 export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
-  const { model } = await resolveSource('openStudent', source)
+  const resolved = await resolveSource('openStudent', source)
+  const { model, ...separated } = separateWeights(resolved.model)
   const { graph, opsets, output, notes, names } = prepareStudent(model, options)
   const form = training(graph, { batchNorm: options.batchNorm ?? 'batch' })
   const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
@@ -77,7 +79,7 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
   return {
     parameters: lifted.parameters,
     differentiable,
-    notes,
+    notes: [...separated.notes, ...notes],
     save(parameters) {
       const unknown = Object.keys(parameters).find((name) => !all.has(name))
       if (unknown !== undefined) throw new ArgumentError('save', 'parameters', 'those of this student', unknown)
