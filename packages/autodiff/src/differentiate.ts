@@ -1,9 +1,22 @@
-import { foldConstants, type Graph, type Model, normaliseOpset, parameterNames, topologicalSort } from '@imago/onnx'
+import {
+  foldConstants,
+  type Graph,
+  type Model,
+  normaliseOpset,
+  parameterNames,
+  standardOpset,
+  topologicalSort,
+} from '@imago/onnx'
 import type { VjpProgram } from './program.js'
 import { type TrainingOptions, training } from './training.js'
 import { type VjpOptions, vjp } from './vjp.js'
 
 export type DifferentiateOptions = TrainingOptions & Partial<Omit<VjpOptions, 'noise' | 'statistics'>>
+
+/** A program, and the opset versions that its two graphs are written in. */
+export interface DifferentiatedModel extends VjpProgram {
+  readonly opsets: ReadonlyMap<string, number>
+}
 
 /**
  * A model as it comes from a file, prepared, in its training form and differentiated: `normaliseOpset`, `foldConstants`,
@@ -11,9 +24,12 @@ export type DifferentiateOptions = TrainingOptions & Partial<Omit<VjpOptions, 'n
  *
  * @throws UnsupportedError, NotFoundError as `vjp` and `training` do
  */
-export function differentiate(model: Model | Graph, options: DifferentiateOptions = {}): VjpProgram {
-  const graph = 'graph' in model ? normaliseOpset({ ...model, graph: topologicalSort(model.graph) }).graph : model
+export function differentiate(model: Model | Graph, options: DifferentiateOptions = {}): DifferentiatedModel {
+  const { graph, opsets } =
+    'graph' in model
+      ? normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
+      : { graph: model, opsets: new Map([['', standardOpset]]) }
   const wrt = options.wrt ?? parameterNames(graph)
   const form = training(foldConstants(graph, { keep: wrt }), options)
-  return vjp(form.graph, { ...options, ...form, wrt })
+  return { ...vjp(form.graph, { ...options, ...form, wrt }), opsets }
 }

@@ -1,5 +1,5 @@
 export { defaultRules } from './default-rules.js'
-export { type DifferentiateOptions, differentiate } from './differentiate.js'
+export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './differentiate.js'
 export { inspectGradients, type NodeGradient } from './inspect-gradients.js'
 export type * from './program.js'
 export {

@@ -3,7 +3,8 @@ import type { Tensor } from '@imago/tensor'
 
 /**
  * The gradient of one op: given the cotangents of the node's outputs (undefined: nothing flows back from that output), emit
- * backward nodes through `ctx.b` and give the cotangents of the node's inputs (undefined where `ctx.needs` says no).
+ * backward nodes through `ctx.b` and give the cotangents of the node's inputs (undefined where `ctx.needs` says no, null where
+ * nothing flows back to that input on purpose).
  *
  * Forward values are referenced by their own names; what a rule names this way becomes part of the saved set, so a rule
  * prefers a value that is kept anyway (the output of Relu, which the next layer needs) and never names what it can do without.
@@ -12,7 +13,7 @@ export type Rule = (
   node: Node,
   ctx: RuleContext,
   cotangents: readonly (string | undefined)[],
-) => readonly (string | undefined)[]
+) => readonly (string | null | undefined)[]
 
 /** A rule that needs more of the forward node than the model asks for (the indices of a MaxPool). */
 export interface RewritingRule {

@@ -109,7 +109,7 @@ function backpropagate(
     const gradient = given[i]
     if (gradient === undefined)
       return ctx.refuse(`its rule gives no gradient for its input ${i}, "${input}"; leave that out of "wrt"`)
-    cotangents.set(input, [...(cotangents.get(input) ?? []), gradient])
+    if (gradient !== null) cotangents.set(input, [...(cotangents.get(input) ?? []), gradient])
   }
   return used
 }

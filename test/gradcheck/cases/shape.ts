@@ -91,6 +91,10 @@ export const shape: readonly GradcheckCase[] = [
   ),
   row('Pad', 'reflected', (b) => b.op('Pad', ['x', b.ints([0, 1, 2, 0, 0, 1])], { mode: 'reflect' })),
   row('Pad', 'the edge', (b) => b.op('Pad', ['x', b.ints([0, 1, 2, 0, 0, 1])], { mode: 'edge' })),
+  row('CastLike', 'another value', (b) => b.op('Mul', [b.op('CastLike', ['x', 'z']), 'z']), {
+    x: ['N', 2],
+    z: ['N', 2],
+  }),
   row('Cast', 'to float32 and back', (b) => b.op('Exp', [b.op('Cast', ['x'], { to: 11 })])),
   {
     ...row('TopK', 'the two largest', (b) => b.ops('TopK', ['x', b.ints([2])], {}, { outputs: 2 })[0]!),

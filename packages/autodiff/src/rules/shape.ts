@@ -155,6 +155,12 @@ const pad: Rule = (node, ctx, [dY]) => {
 
 const cast: Rule = (node, ctx, [dY]) => [ctx.b.op('Cast', [dY!], { to: typeCode(ctx.type(node.inputs[0]!)) })]
 
+/** Of the second input only the type is read. */
+const castLike: Rule = (node, ctx, [dY]) => [
+  ctx.needs(0) ? ctx.b.op('Cast', [dY!], { to: typeCode(ctx.type(node.inputs[0]!)) }) : undefined,
+  null,
+]
+
 /** Values flow back to where they came from, which the op says itself. */
 const topK: Rule = (node, ctx, [dY]) => {
   const x = node.inputs[0]!
@@ -180,5 +186,6 @@ export const shape: RuleTable = {
   Tile: tile,
   Pad: pad,
   Cast: cast,
+  CastLike: castLike,
   TopK: topK,
 }
