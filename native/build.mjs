@@ -26,7 +26,9 @@ const failure = build()
 if (failure === undefined) {
   console.log(`native: built ${path.relative(process.cwd(), output) || output}`)
 } else if (mode === 'required') {
-  console.error(`native: ${failure}\nIMAGO_NATIVE=required asks for the addon: install CMake ≥ 3.21 and a C++20 compiler.`)
+  console.error(
+    `native: ${failure}\nIMAGO_NATIVE=required asks for the addon: install CMake ≥ 3.21 and a C++20 compiler.`,
+  )
   process.exit(1)
 } else {
   console.warn(`native: not built, the TypeScript kernels are used instead (slower, same results): ${failure}`)
@@ -37,7 +39,11 @@ function build() {
   if (process.env.IMAGO_CUDA === '1') return 'IMAGO_CUDA=1 was asked for, and this version has no CUDA kernels'
   let cmakeJs
   try {
-    cmakeJs = path.join(path.dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')), 'bin', 'cmake-js')
+    cmakeJs = path.join(
+      path.dirname(createRequire(import.meta.url).resolve('cmake-js/package.json')),
+      'bin',
+      'cmake-js',
+    )
   } catch {
     return 'cmake-js is not installed (npm ci installs it)'
   }

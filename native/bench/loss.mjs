@@ -29,7 +29,14 @@ const normals = (n, scale = 1) => Float32Array.from({ length: n }, () => scale *
 function loss(rows, classes, { hardWeight = 0.1, temperature = 4 } = {}) {
   const n = rows * classes
   const labels = Int32Array.from({ length: rows }, () => Math.floor(Math.random() * classes))
-  const buffers = [normals(n, 3), normals(n, 3), hardWeight > 0 ? labels : null, null, new Float32Array(n), new Float64Array(3)]
+  const buffers = [
+    normals(n, 3),
+    normals(n, 3),
+    hardWeight > 0 ? labels : null,
+    null,
+    new Float32Array(n),
+    new Float64Array(3),
+  ]
   const scalars = [rows, classes, temperature, hardWeight, -100, 0]
   return { elements: n, call: () => addon.call('soft_target_loss', buffers, scalars) }
 }
@@ -49,7 +56,10 @@ function adamw(n) {
 
 const one = new Float64Array(1)
 const contenders = {
-  'call overhead: squared_norm of nothing': { elements: 0, call: () => addon.call('squared_norm', [new Float32Array(0), one], [0]) },
+  'call overhead: squared_norm of nothing': {
+    elements: 0,
+    call: () => addon.call('squared_norm', [new Float32Array(0), one], [0]),
+  },
   'call overhead: soft_target_loss of no rows': loss(0, 10),
   'soft_target_loss 128 x 10': loss(128, 10),
   'soft_target_loss 128 x 10, soft only': loss(128, 10, { hardWeight: 0 }),

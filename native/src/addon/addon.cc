@@ -74,6 +74,8 @@ Napi::Value guarded(const Napi::CallbackInfo& info) {
     return function(info);
   } catch (const Napi::Error&) {
     throw;
+  } catch (const Interrupted&) {
+    return Napi::Value();
   } catch (const std::exception& error) {
     throw Napi::Error::New(info.Env(), error.what());
   } catch (...) {

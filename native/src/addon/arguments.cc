@@ -5,9 +5,14 @@
 namespace imago {
 namespace {
 
-/** Turns a failed N-API call into an exception; most often a getter that threw, whose exception is then passed on. */
+/**
+ * Gives up where an N-API call failed. Either a getter threw, and its exception is pending already; or the worker thread is being
+ * terminated, and no exception can be made any more.
+ */
 void must(Napi::Env env, napi_status status) {
-  if (status != napi_ok) throw Napi::Error::New(env);
+  if (status == napi_ok) return;
+  if (status == napi_pending_exception) throw Interrupted{};
+  throw Napi::Error::New(env);
 }
 
 uint32_t type_of(napi_typedarray_type type) {

@@ -7,6 +7,9 @@
 
 namespace imago {
 
+/** Thrown to return to JavaScript at once: an exception is pending there, or the environment is ending. */
+struct Interrupted {};
+
 struct Arguments {
   imago_buffer buffers[IMAGO_MAX_BUFFERS];
   double scalars[IMAGO_MAX_SCALARS];

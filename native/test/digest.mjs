@@ -1,0 +1,71 @@
+// Runs every kernel on every instruction set and prints one hash per pair: node digest.mjs <addon>
+import { createHash } from 'node:crypto'
+import { createRequire } from 'node:module'
+
+const addon = createRequire(import.meta.url)(process.argv[2])
+
+/** Numbers that look random and are the same everywhere. */
+function numbers(count, scale, seed) {
+  let state = seed
+  return Float32Array.from({ length: count }, () => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return (state / 2 ** 31 - 1) * scale
+  })
+}
+
+const f32 = (n) => new Float32Array(n)
+const labels = (rows, classes) => Int32Array.from({ length: rows }, (_, r) => (r % 7 === 0 ? -1 : r % classes))
+
+/** Shapes large enough for many chunks of work, with rests in every direction. */
+const [rows, classes] = [1237, 203]
+const [tall, wide] = [9001, 10]
+const n = rows * classes
+const calls = {
+  softmax: [
+    [numbers(n, 9, 1), f32(n)],
+    [rows, classes, 2, 0],
+  ],
+  soft_target_loss: [
+    [numbers(n, 9, 1), numbers(n, 9, 2), labels(rows, classes), null, f32(n), new Float64Array(3)],
+    [rows, classes, 4, 0.3, -100, 0],
+  ],
+  cross_entropy: [
+    [numbers(tall * wide, 9, 1), labels(tall, wide), null, f32(tall * wide), new Float64Array(1)],
+    [tall, wide, 0.1, -100],
+  ],
+  kl_divergence: [
+    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1)],
+    [tall, wide, 20],
+  ],
+  logit_regression: [
+    [numbers(n, 9, 1), numbers(n, 9, 2), null, f32(n), new Float64Array(1)],
+    [rows, classes, 1],
+  ],
+  sgd: [
+    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3)],
+    [rows, classes, 0.1, 0.9, 0.01, 1, 1, 15],
+  ],
+  adamw: [
+    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), f32(n)],
+    [n, 0.1, 0.9, 0.99, 1e-8, 0.01, 1, 3],
+  ],
+  squared_norm: [[numbers(n, 9, 1), new Float64Array(1)], [n]],
+  dropout_mask: [[f32(n)], [n, 0.3, 1, 2, 2 ** 32 - 5]],
+  jitter: [
+    [numbers(700 * 49, 1, 1), f32(700 * 49)],
+    [700, 1, 7, 7, 2, 5, 6, 7],
+  ],
+}
+
+const digests = {}
+for (const isa of addon.info().available) {
+  addon.setIsa(isa)
+  for (const [kernel, [buffers, scalars]] of Object.entries(calls)) {
+    const copies = buffers.map((buffer) => buffer?.slice() ?? null)
+    addon.call(kernel, copies, scalars)
+    const hash = createHash('sha256')
+    for (const copy of copies) if (copy !== null) hash.update(new Uint8Array(copy.buffer))
+    digests[`${isa} ${kernel}`] = hash.digest('hex').slice(0, 16)
+  }
+}
+console.log(JSON.stringify(digests))
