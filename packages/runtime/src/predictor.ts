@@ -1,3 +1,4 @@
+import { inlineFunctions, type Model } from '@imago/onnx'
 import {
   ArgumentError,
   NotFoundError,
@@ -137,17 +138,28 @@ async function prepare(source: ModelSource | Session, options: PredictorOptions)
     return { session: source, own: false, value, gives: 'unknown', sigmoid: false, notes: [] }
   }
   const resolved = await resolveSource('predictor', source)
-  const found = classifier(resolved.model, wanted)
-  const known = new Set(resolved.model.graph.nodes.flatMap((node) => node.outputs))
+  const model = inlined(resolved.model)
+  const found = classifier(model, wanted)
+  const known = new Set(model.graph.nodes.flatMap((node) => node.outputs))
   for (const name of also)
     if (!known.has(name)) throw new NotFoundError(`the model has no value "${name}"`, 'Name outputs of its nodes')
   const { graph } = found.model
-  const listed = resolved.model.graph.outputs
+  const listed = model.graph.outputs
   const more = also.filter((name) => name !== found.value)
   const outputs = [...graph.outputs, ...more.map((name) => listed.find((one) => one.name === name) ?? { name })]
   const adapted = { ...found.model, graph: { ...graph, outputs } }
   const session = await openLoadable(resolved.where, encodeInternal(adapted), options)
   return { ...found, session, own: true }
+}
+
+/** A softmax inside a function of the model's own is seen once the function is inlined. */
+function inlined(model: Model): Model {
+  try {
+    return inlineFunctions(model)
+  } catch (error) {
+    if (error instanceof UnsupportedError) return model
+    throw error
+  }
 }
 
 /** The batch that the model's inputs are made for, where they are. */

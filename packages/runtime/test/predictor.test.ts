@@ -1,8 +1,9 @@
+import { typeCode } from '@imago/onnx'
 import { ImagoError, ShapeError, StateError, tensor } from '@imago/tensor'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { open, predictor } from '../src/index.js'
-import { linear, modelOf, rows, scores } from './models.js'
+import { bias, linear, modelOf, rows, scores, weights } from './models.js'
 
 const plain = modelOf((b) => b.output(linear(b), 'float32', ['N', 3]))
 const data = (count: number) => ({ input: tensor('float32', [count, 4], rows(count)) })
@@ -59,6 +60,26 @@ describe('predictor', () => {
     const bytes = { input: tensor('uint8', [1, 4], Uint8Array.of(0, 51, 102, 255)) }
     const predict = await predictor(plain, { map: { scale: 1 / 255 } })
     expectRows((await predict(bytes)).logits!.data as Float32Array, scores([0, 0.2, 0.4, 1]))
+  })
+
+  it('speaks half and double precision to models that do', async () => {
+    for (const type of ['float16', 'float64'] as const) {
+      const model = modelOf((b) => {
+        const x = b.input('input', type, ['N', 4])
+        const w = b.initializer('w', tensor('float32', [3, 4], weights))
+        const c = b.initializer('b', tensor('float32', [3], bias))
+        const z = b.op('Gemm', [b.op('Cast', [x], { to: typeCode('float32') }), w, c], { transB: 1 })
+        b.output(b.op('Cast', [z], { to: typeCode(type) }), type, ['N', 3])
+      })
+      const predict = await predictor(model, { batchSize: 2 })
+      const { logits } = await predict(data(3))
+      expect(logits!.type).toBe('float32')
+      const wanted = scores(rows(3)).flat()
+      // Half precision has 11 bits; inputs and outputs are below 8.
+      for (const [i, value] of wanted.entries())
+        expect(Math.abs((logits!.data as Float32Array)[i]! - value)).toBeLessThan(type === 'float16' ? 0.02 : 1e-5)
+      await predict.dispose()
+    }
   })
 
   it('names input, expected and got where rows do not fit, and runs nothing', async () => {

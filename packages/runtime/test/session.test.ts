@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rng, tensor, tensorMap } from '@imago/tensor'
 import { describe, expect, it } from 'vitest'
-import { open, predictor, providers } from '../src/index.js'
+import { open, predictor, providers, runtimeReport } from '../src/index.js'
 import { bytesOf, linear, modelOf, rows, scores } from './models.js'
 
 const model = modelOf((b) => b.output(linear(b), 'float32', ['N', 3]))
@@ -100,6 +100,12 @@ describe('providers', () => {
     const found = await providers()
     expect(found.find((one) => one.name === 'cpu')).toEqual({ name: 'cpu', available: true })
     for (const one of found) if (!one.available) expect(one.reason).toMatch(/\S/)
+  })
+
+  it('is part of the report on ONNX Runtime', async () => {
+    const report = await runtimeReport()
+    expect(report.version).toMatch(/^1\.\d+\.\d+/)
+    expect(report.providers).toContainEqual({ name: 'cpu', available: true })
   })
 
   it('never replaces the provider that was asked for, and says what a list came to', async () => {

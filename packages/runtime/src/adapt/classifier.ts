@@ -99,8 +99,17 @@ function walkBack(graph: Graph, value: string): { readonly nodes: readonly Node[
 /** True unless the node's axis is known not to be that of the classes (any but the first). */
 function overClasses(graph: Graph, node: Node): boolean {
   const axis = intAttribute(node, 'axis', -1)
-  const rank = axis < 0 ? inferShapes(graph).get(node.inputs[0]!)?.shape?.length : undefined
-  return (rank === undefined ? axis : axis < 0 ? axis + rank : axis) !== 0
+  const rank = axis < 0 ? rankOf(graph, node.inputs[0]!) : undefined
+  return (rank === undefined ? axis : axis + rank) !== 0
+}
+
+function rankOf(graph: Graph, value: string): number | undefined {
+  try {
+    return inferShapes(graph).get(value)?.shape?.length
+  } catch {
+    // Shapes that contradict each other are for ONNX Runtime to judge, which may never need them.
+    return undefined
+  }
 }
 
 /** The graph whose output is what the path makes of `from` in place of its end's result. */

@@ -69,6 +69,34 @@ describe('a model that ends in a softmax', () => {
       expect(notes).toMatch(/ends in (Log)?Softmax .* used as logits/)
     })
 
+  it('sees a softmax inside a function of the model', async () => {
+    const model = modelOf(
+      (b) => {
+        b.op('Last', [linear(b)], {}, { domain: 'own', outputs: ['y'] })
+        b.output('y', 'float32', ['N', 3])
+      },
+      [['own', 1]],
+    )
+    const last = {
+      name: 'Last',
+      domain: 'own',
+      inputs: ['a'],
+      outputs: ['p'],
+      nodes: [{ name: '', op: 'Softmax', domain: '', inputs: ['a'], outputs: ['p'], attributes: new Map() }],
+      opsets: new Map([['', 17]]),
+    }
+    near((await logitsOf({ ...model, functions: [last] })).got, z.flat())
+  })
+
+  it('is left alone where the softmax goes over the rows', async () => {
+    const { got, notes } = await logitsOf(ending((b, value) => b.op('Softmax', [value], { axis: 0 })))
+    expect(notes).not.toMatch(/used as logits/)
+    for (const c of [0, 1, 2]) {
+      const column = [0, 1, 2, 3, 4].map((r) => got[3 * r + c]!)
+      expect(column.reduce((a, b) => a + b)).toBeCloseTo(1, 5)
+    }
+  })
+
   it('keeps logits that are logits', async () => {
     const { got, notes } = await logitsOf(ending((b, value) => b.op('Identity', [value])))
     near(got, z.flat())
