@@ -1,4 +1,4 @@
-import { mkdir, readdir, readFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { ArgumentError, FormatError, StateError } from '@imago/tensor'
 import { differences } from '../differences.js'
@@ -23,7 +23,7 @@ export interface RunFolder {
   read(name: string): Promise<Uint8Array | undefined>
   /** The path of a folder inside, for a part of the run that is claimed by itself. */
   inside(name: string): string
-  /** Give the folder back. Idempotent. */
+  /** Give the folder back. A run that has written nothing yet leaves nothing, not even the folder. Idempotent. */
   release(): Promise<void>
 }
 
@@ -53,7 +53,12 @@ export async function claimRunFolder(path: string, config: JsonObject): Promise<
       },
       read: (name) => readIfThere(join(path, plain(name))),
       inside: (name) => join(path, plain(name)),
-      release,
+      async release() {
+        if (!begun && (await contents(path)).join() === marker) await rm(join(path, marker), { force: true })
+        await release()
+        // Only an empty folder goes.
+        if (!begun) await rmdir(path).catch(() => undefined)
+      },
     }
   } catch (error) {
     await release()
@@ -64,6 +69,12 @@ export async function claimRunFolder(path: string, config: JsonObject): Promise<
 /** A file of a run folder that this process need not hold: results of a part that is done. */
 export async function readRunFile(path: string, name: string): Promise<Uint8Array | undefined> {
   return readIfThere(join(path, plain(name)))
+}
+
+/** What a folder holds beside locks and hidden files. */
+async function contents(path: string): Promise<string[]> {
+  const names = await readdir(path).catch(() => [])
+  return names.filter((name) => !name.startsWith('.') && name !== 'run.lock')
 }
 
 async function makeFolder(path: string): Promise<void> {

@@ -1,0 +1,132 @@
+import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { builder, encode, type Model, mlp, readModel, writeModel } from '@imago/onnx'
+import { rng } from '@imago/tensor'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { folder, imago, type Ran, writeDigits } from './imago.js'
+
+/** Every bad input: one sentence that says what is wrong and what to do, an exit code, and nothing half written. */
+const work = folder()
+const at = (name: string): string => join(work, name)
+const quick = ['--arch', 'mlp:784-8-10', '--data', 'digits', '--epochs', '1', '--quiet']
+
+beforeAll(async () => {
+  writeDigits(at('digits'))
+  await writeModel(at('teacher.onnx'), mlp([784, 16, 10], { rng: rng(1) }))
+  await writeModel(at('twelve.onnx'), mlp([784, 16, 12], { rng: rng(1) }))
+  writeFileSync(at('empty.onnx'), '')
+  writeFileSync(at('page.onnx'), '<!doctype html><title>404</title>')
+  const whole = encode(await readModel(at('teacher.onnx')))
+  writeFileSync(at('cut.onnx'), whole.subarray(0, whole.length - 100))
+  writeFileSync(at('hard.onnx'), encode(withoutRule()))
+  mkdirSync(at('foreign'))
+  writeFileSync(at('foreign/thesis.txt'), 'not a run')
+  mkdirSync(at('idx'))
+  writeFileSync(
+    at('idx/train-images-idx3-ubyte'),
+    Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3),
+  )
+  writeFileSync(at('idx/train-labels-idx1-ubyte'), Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 3, 4))
+})
+
+describe('bad input', () => {
+  it.each([
+    ['a missing teacher', ['distill', '--teacher', 'nowhere.onnx', ...quick, '--out', 'run'], /nowhere\.onnx/],
+    ['an empty teacher', ['distill', '--teacher', 'empty.onnx', ...quick, '--out', 'run'], /empty/],
+    ['a web page as teacher', ['distill', '--teacher', 'page.onnx', ...quick, '--out', 'run'], /HTML/i],
+    ['a teacher cut short', ['distill', '--teacher', 'cut.onnx', ...quick, '--out', 'run'], /cut\.onnx/],
+    ['a missing student', ['train', '--student', 'nowhere.onnx', '--data', 'digits', '--out', 'run'], /nowhere\.onnx/],
+    ['a student without a gradient', ['train', '--student', 'hard.onnx', '--data', 'digits', '--out', 'run'], /Det/],
+    ['classes that differ', ['distill', '--teacher', 'twelve.onnx', ...quick, '--out', 'run'], /12.*10|10.*12/],
+    ['missing data', ['train', ...quick, '--data', 'nowhere.npz', '--out', 'run'], /nowhere\.npz/],
+    ['data cut short', ['train', ...quick, '--data', 'idx', '--out', 'run'], /train-images-idx3-ubyte/],
+    ['an output folder that is something else', ['train', ...quick, '--out', 'foreign'], /thesis\.txt/],
+    ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
+    [
+      'an architecture that is none',
+      ['train', '--arch', 'mlp:ten', '--data', 'digits', '--out', 'run'],
+      /mlp:784-800-800-10/,
+    ],
+    [
+      'two students',
+      ['train', '--student', 'teacher.onnx', '--arch', 'lenet5', '--data', 'digits', '--out', 'run'],
+      /--student.*--arch/,
+    ],
+  ])('%s', (_, args, said) => {
+    const ran = imago(args, work)
+    expect(ran.status, ran.stderr).toBe(1)
+    expectSentence(ran, said)
+    expect(existsSync(at('run'))).toBe(false)
+    expect(readdirSync(at('foreign'))).toEqual(['thesis.txt'])
+  })
+
+  it.each([
+    [
+      'T = 0',
+      ['distill', '--teacher', 'teacher.onnx', ...quick, '--out', 'run', '--temperature', '0'],
+      /--temperature.*> 0/,
+    ],
+    [
+      'T that is no number',
+      ['distill', '--teacher', 'teacher.onnx', ...quick, '--out', 'run', '--temperature', 'warm'],
+      /--temperature/,
+    ],
+    [
+      'a share above 1',
+      ['distill', '--teacher', 'teacher.onnx', ...quick, '--out', 'run', '--hard-weight', '1.5'],
+      /--hard-weight/,
+    ],
+    ['half an epoch', ['train', ...quick, '--out', 'run', '--epochs', '0.5'], /--epochs.*whole number/],
+    ['no output folder', ['train', ...quick], /--out/],
+    ['an unknown command', ['distil'], /distill/],
+    ['an unknown option', ['train', ...quick, '--out', 'run', '--epoch', '3'], /--epoch/],
+  ])('%s on the command line', (_, args, said) => {
+    const ran = imago(args, work)
+    expect(ran.status).toBe(2)
+    expect(ran.stderr).toMatch(said)
+    expect(existsSync(at('run'))).toBe(false)
+  })
+
+  it('a run folder of another run, and a corrupt checkpoint', () => {
+    const first = imago(['train', ...quick, '--out', 'mine'], work)
+    expect(first.status, first.stderr).toBe(0)
+    const other = imago(['train', ...quick, '--seed', '7', '--out', 'mine'], work)
+    expect(other.status).toBe(1)
+    expectSentence(other, /seed/)
+    for (const name of readdirSync(at('mine')).filter((file) => file.startsWith('checkpoint')))
+      truncateSync(at(`mine/${name}`), 64)
+    const corrupt = imago(['train', ...quick, '--out', 'mine'], work)
+    expect(corrupt.status).toBe(1)
+    expectSentence(corrupt, /checkpoint/)
+  })
+})
+
+/** One line, no stack. */
+function expectSentence(ran: Ran, said: RegExp): void {
+  const lines = ran.stderr
+    .trim()
+    .split('\n')
+    .filter((line) => line.startsWith('imago: '))
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toMatch(said)
+  expect(ran.stderr).not.toMatch(/\n\s+at /)
+  expect(ran.stdout).toBe('')
+}
+
+/** A classifier whose way from weight to output passes a Det, which has no gradient rule. */
+function withoutRule(): Model {
+  const b = builder()
+  b.input('input', 'float32', ['N', 784])
+  b.initializer('w', { type: 'float32', dims: [784, 40], data: new Float32Array(784 * 40).fill(0.01) })
+  const square = b.op('Reshape', [b.op('MatMul', ['input', 'w']), b.ints([-1, 10, 2, 2])])
+  b.op('Det', [square], {}, { outputs: ['logits'] })
+  b.output('logits', 'float32', ['N', 10])
+  return {
+    irVersion: 8,
+    opsets: new Map([['', 17]]),
+    producer: 'test',
+    graph: b.graph(),
+    metadata: new Map(),
+    functions: [],
+  }
+}
