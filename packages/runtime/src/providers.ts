@@ -50,7 +50,7 @@ export async function providers(): Promise<ProviderReport[]> {
       await session.release()
       reports.push({ name, available: true })
     } catch (error) {
-      reports.push({ name, available: false, reason: reasonOf(error) })
+      reports.push({ name, available: false, reason: reasonOf((error as Error).cause ?? error) })
     }
   }
   return reports
