@@ -44,6 +44,7 @@ export function assemble(parts: Parts): VjpProgram {
   const noisy = new Set(noise.map((input) => input.name))
   const backwardNodes = [...sources.again, ...live]
   const used = new Set(backwardNodes.flatMap(readsOf))
+  const usedForward = new Set([...forwardNodes.flatMap(readsOf), ...outputs])
 
   return {
     forward: {
@@ -52,7 +53,8 @@ export function assemble(parts: Parts): VjpProgram {
       nodes: forwardNodes,
       inputs,
       outputs: [...graph.outputs, ...saved.map(describe)],
-      initializers: constant,
+      // Ratios of dropout and such are left over from rewriting.
+      initializers: new Map([...constant].filter(([name]) => usedForward.has(name))),
     },
     backward: {
       name: `${graph.name}:backward`,

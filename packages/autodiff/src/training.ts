@@ -1,5 +1,7 @@
 import {
   attribute,
+  type Dim,
+  divDim,
   float,
   floatAttribute,
   type Graph,
@@ -50,6 +52,7 @@ export function training(graph: Graph, options: TrainingOptions = {}): TrainingF
   const noise: NoiseInput[] = []
   const statistics: StatisticUpdate[] = []
   const inputs: ValueInfo[] = [...graph.inputs]
+  const batch = graph.inputs.find((input) => !graph.initializers.has(input.name))?.shape?.[0]
 
   const fresh = (hint: string): string => {
     let name = hint
@@ -108,7 +111,12 @@ export function training(graph: Graph, options: TrainingOptions = {}): TrainingF
     const names = [fresh(`mean:${y}`), fresh(`variance:${y}`)] as const
     const momentum = floatAttribute(node, 'momentum', 0.9)
     statistics.push({ parameter: mean, value: names[0], momentum, perRow: 0 })
-    statistics.push({ parameter: variance, value: names[1], momentum, perRow: elementsPerRow(node, shapeOf(node, x)) })
+    statistics.push({
+      parameter: variance,
+      value: names[1],
+      momentum,
+      perRow: elementsPerRow(node, shapeOf(node, x), batch),
+    })
     return { ...node, outputs: [y, ...names], attributes }
   }
 
@@ -120,13 +128,14 @@ export function training(graph: Graph, options: TrainingOptions = {}): TrainingF
   return { graph: { ...graph, nodes, inputs }, noise, statistics }
 }
 
-/** How many elements of one channel [N, C, …] one row of the batch holds. */
-function elementsPerRow(node: Node, shape: Shape): number {
+/** How many elements of one channel [M, C, …] one row of the batch holds; M is the batch, or a multiple of it. */
+function elementsPerRow(node: Node, shape: Shape, batch: Dim | undefined): number {
+  const rows = batch === undefined ? undefined : divDim(shape[0]!, batch)
   const along = productDim(shape.slice(2))
-  if (typeof along !== 'number')
+  if (typeof along !== 'number' || typeof rows !== 'number')
     throw new UnsupportedError(
       nodeLabel(node),
-      `its input has open sizes [${shape.join(', ')}] beyond the batch; fix them before training`,
+      `how many elements a row of the batch has in its input [${shape.join(', ')}] is not known; fix the sizes beyond the batch`,
     )
-  return along
+  return rows * along
 }

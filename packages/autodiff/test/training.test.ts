@@ -52,6 +52,16 @@ describe('BatchNormalization', () => {
     ])
   })
 
+  test('over several rows of each sample counts them', () => {
+    const b = builder()
+    b.input('x', 'float32', ['N', 5, 3])
+    for (const name of ['gamma', 'beta', 'mean', 'variance'])
+      b.initializer(name, tensor('float32', [3], Float32Array.of(1, 1, 1)))
+    const rows = b.op('Reshape', ['x', b.ints([-1, 3])])
+    b.output(b.op('BatchNormalization', [rows, 'gamma', 'beta', 'mean', 'variance']))
+    expect(training(b.graph()).statistics.map(({ perRow }) => perRow)).toEqual([0, 5])
+  })
+
   test('frozen stays as it is', () => {
     const { graph, statistics } = training(net(), { batchNorm: 'frozen' })
     expect(statistics).toEqual([])
@@ -66,6 +76,7 @@ test('the program names noise, statistics and their values', () => {
   expect(program.noise).toBe(form.noise)
   for (const { value } of program.statistics) expect(program.saved).toContain(value)
   expect(program.backward.inputs.map((input) => input.name)).toContain('dropout:y')
+  expect([...program.forward.initializers.keys()]).toEqual(['mean', 'variance'])
 })
 
 test('the mask of Relu is read off the dropped-out value, which is kept anyway', () => {

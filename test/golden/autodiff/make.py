@@ -62,6 +62,8 @@ activations = [
     row("Elu", "alpha", X, lambda x: F.elu(x, 0.75), {"alpha": {"float": 0.75}}),
     row("Elu", "negative alpha", X, lambda x: torch.where(x > 0, x, -0.5 * (torch.exp(x) - 1)), {"alpha": {"float": -0.5}}),
     row("Selu", "default", X, F.selu),
+    row("Celu", "alpha", X, lambda x: F.celu(x, 0.75), {"alpha": {"float": 0.75}}),
+    row("ThresholdedRelu", "alpha", X, lambda x: F.threshold(x, 0.5, 0.0), {"alpha": {"float": 0.5}}),
     row("Softplus", "", X, F.softplus),
     row("Softsign", "", X, F.softsign),
     row("HardSigmoid", "default", X, lambda x: torch.clamp(0.2 * x + 0.5, 0, 1)),
@@ -75,6 +77,13 @@ activations = [
     row("Mean", "one operand", {"p": ["N", 3]}, lambda p: p * 1),
 ]
 write("activation", activations)
+write("normalization", [
+    row(
+        "InstanceNormalization", f"{len(rest)}-D", {"x": ["N", 3, *rest], "gamma": [3], "beta": [3]},
+        lambda x, gamma, beta: F.instance_norm(x, weight=gamma, bias=beta, eps=0.125), {"epsilon": {"float": 0.125}},
+    )
+    for rest in ([6], [3, 4])
+])
 
 
 def padded(x, pads, value=0.0):

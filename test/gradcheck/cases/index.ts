@@ -23,4 +23,11 @@ export const cases: { readonly [family: string]: readonly GradcheckCase[] } = {
 }
 
 /** The golden files of test/golden/autodiff that hold ops by themselves. */
-export const goldenFamilies: readonly string[] = ['activation', 'conv', 'conv-wide', 'conv-transpose', 'pool']
+export const goldenFamilies: readonly string[] = [
+  'activation',
+  'normalization',
+  'conv',
+  'conv-wide',
+  'conv-transpose',
+  'pool',
+]

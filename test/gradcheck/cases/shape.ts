@@ -100,6 +100,27 @@ export const shape: readonly GradcheckCase[] = [
     ...row('TopK', 'the two largest', (b) => b.ops('TopK', ['x', b.ints([2])], {}, { outputs: 2 })[0]!),
     values: 'distinct',
   },
+  row('Trilu', 'the lower triangle', (b) =>
+    b.op('Trilu', ['x', b.constant(tensor('int64', [], BigInt64Array.of(1n)))], { upper: 0 }),
+  ),
+  row('Trilu', 'the upper triangle', (b) => b.op('Trilu', ['x'])),
+  ...[0, 1].flatMap((exclusive) =>
+    [0, 1].map((reverse) =>
+      row('CumSum', `exclusive ${exclusive}, reverse ${reverse}`, (b) =>
+        b.op('CumSum', ['x', b.constant(tensor('int64', [], BigInt64Array.of(1n)))], { exclusive, reverse }),
+      ),
+    ),
+  ),
+  ...['DCR', 'CRD'].map((mode) =>
+    row('DepthToSpace', mode, (b) => b.op('DepthToSpace', ['x'], { blocksize: 2, mode }), { x: ['N', 12, 2, 3] }),
+  ),
+  {
+    ops: ['SpaceToDepth'],
+    title: 'blocks of 2',
+    inputs: { x: ['N', 3, 4, 6] },
+    output: ['N', 12, 2, 3],
+    build: (b) => b.op('SpaceToDepth', ['x'], { blocksize: 2 }),
+  },
   row(
     'Floor',
     'stops what flows',

@@ -48,6 +48,12 @@ const selu = elementwise(({ x, y, dY, op, node }) => {
   return op('Mul', dY, op('Where', op('Greater', x, 0), gamma, op('Add', y, alpha * gamma)))
 })
 
+/** y = max(0, x) + min(0, α(e^(x/α) − 1)) */
+const celu = elementwise(({ x, dY, op, node }) => {
+  const alpha = floatAttribute(node, 'alpha', 1)
+  return op('Mul', dY, op('Where', op('Greater', x, 0), 1, op('Exp', op('Div', x, alpha))))
+})
+
 const hardSigmoid = elementwise(({ y, dY, op, mask, node }) => {
   const inside = op('And', op('Greater', y, 0), op('Less', y, 1))
   return op('Mul', op('Mul', dY, floatAttribute(node, 'alpha', 0.2)), mask(inside))
@@ -111,6 +117,10 @@ export const activation: RuleTable = {
   PRelu: pRelu,
   Elu: elu,
   Selu: selu,
+  Celu: celu,
+  ThresholdedRelu: elementwise(({ x, dY, op, mask, node }) =>
+    op('Mul', dY, mask(op('Greater', x, floatAttribute(node, 'alpha', 1)))),
+  ),
   Sigmoid: elementwise(({ y, dY, op }) => op('Mul', op('Mul', dY, y), op('Sub', 1, y))),
   Tanh: elementwise(({ y, dY, op }) => op('Mul', dY, op('Sub', 1, op('Mul', y, y)))),
   Softplus: elementwise(({ x, dY, op }) => op('Mul', dY, op('Sigmoid', x))),

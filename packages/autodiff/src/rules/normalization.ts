@@ -104,6 +104,31 @@ const layerNormalization: Rule = (node, ctx, [dY]) => {
   ]
 }
 
+/** As LayerNormalization, over each channel of each sample by itself; γ and β per channel (Ulyanov et al. 2016). */
+const instanceNormalization: Rule = (node, ctx, [dY]) => {
+  const { b } = ctx
+  const [x, gamma] = node.inputs as [string, string, string]
+  const op = formulas(ctx, x)
+  const rank = ctx.ranked(x).length
+  const axes = range(rank).slice(2)
+  const count = countAsFloat(ctx, x, axes)
+  const mean = (value: string): string => op('Div', b.op('ReduceSum', [value, b.ints(axes)], { keepdims: 1 }), count)
+  const sum = (value: string): string => b.op('ReduceSum', [value, b.ints([0, ...axes])], { keepdims: 0 })
+  const centred = op('Sub', x, mean(x))
+  const variance = mean(op('Mul', centred, centred))
+  const r = op('Reciprocal', op('Sqrt', op('Add', variance, floatAttribute(node, 'epsilon', 1e-5))))
+  const xHat = op('Mul', centred, r)
+  const dX = (): string => {
+    const scale = op('Mul', r, b.op('Reshape', [gamma, b.ints([-1, ...axes.map(() => 1)])]))
+    return op('Mul', scale, op('Sub', op('Sub', dY!, mean(dY!)), op('Mul', xHat, mean(op('Mul', dY!, xHat)))))
+  }
+  return [
+    ctx.needs(0) ? dX() : undefined,
+    ctx.needs(1) ? sum(op('Mul', dY!, xHat)) : undefined,
+    ctx.needs(2) ? sum(dY!) : undefined,
+  ]
+}
+
 /** At inference Dropout passes everything; in training mode the mask would be ONNX Runtime's own. */
 const dropout: Rule = (node, ctx, [dY]) => {
   const flag = node.inputs[2]
@@ -115,5 +140,6 @@ const dropout: Rule = (node, ctx, [dY]) => {
 export const normalization: RuleTable = {
   BatchNormalization: batchNormalization,
   LayerNormalization: layerNormalization,
+  InstanceNormalization: instanceNormalization,
   Dropout: dropout,
 }

@@ -169,6 +169,39 @@ const topK: Rule = (node, ctx, [dY]) => {
   return [ctx.b.op('ScatterElements', [zerosLike(ctx, x), node.outputs[1], dY!], { axis, reduction: 'add' })]
 }
 
+const trilu: Rule = (node, ctx, [dY]) => [
+  ctx.b.op('Trilu', [dY!, ...node.inputs.slice(1)], { upper: intAttribute(node, 'upper', 1) }),
+]
+
+/** What was summed up to a position now comes back from it on: the sum in the other direction. */
+const cumSum: Rule = (node, ctx, [dY]) => [
+  ctx.b.op('CumSum', [dY!, node.inputs[1]!], {
+    exclusive: intAttribute(node, 'exclusive', 0),
+    reverse: 1 - intAttribute(node, 'reverse', 0),
+  }),
+]
+
+/** Moves of blocks between channels and space; in mode CRD the channels come in another order. */
+const depthToSpace: Rule = (node, ctx, [dY]) => {
+  const { b } = ctx
+  const x = node.inputs[0]!
+  const size = intAttribute(node, 'blocksize', 1)
+  const channels = ctx.ranked(x)[1]!
+  const apart = b.op('SpaceToDepth', [dY!], { blocksize: size })
+  if (stringAttribute(node, 'mode', 'DCR') === 'DCR') return [apart]
+  if (typeof channels !== 'number') return ctx.refuse('its number of channels is not known')
+  // SpaceToDepth gives channels as [block, depth]; CRD takes them as [depth, block].
+  const depth = channels / (size * size)
+  const order = range(channels).map(
+    (channel) => (channel % (size * size)) * depth + Math.floor(channel / (size * size)),
+  )
+  return [b.op('Gather', [apart, b.ints(order)], { axis: 1 })]
+}
+
+const spaceToDepth: Rule = (node, ctx, [dY]) => [
+  ctx.b.op('DepthToSpace', [dY!], { blocksize: intAttribute(node, 'blocksize', 1), mode: 'DCR' }),
+]
+
 export const shape: RuleTable = {
   Identity: (_node, _ctx, [dY]) => [dY],
   Reshape: reshaped,
@@ -188,4 +221,8 @@ export const shape: RuleTable = {
   Cast: cast,
   CastLike: castLike,
   TopK: topK,
+  Trilu: trilu,
+  CumSum: cumSum,
+  DepthToSpace: depthToSpace,
+  SpaceToDepth: spaceToDepth,
 }
