@@ -22,7 +22,7 @@ export interface StudentPlan {
   readonly epochs: number
   /** Absent: hard labels. */
   readonly soft?: { readonly temperature: number; readonly hardWeight: number; readonly teacher: string }
-  /** Train on 55,000 images and count errors on the other 5,000. */
+  /** Train on 55,000 images and count errors on the other 5,000 of the training set. */
   readonly heldOut?: boolean
 }
 

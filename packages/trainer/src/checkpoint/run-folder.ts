@@ -23,8 +23,11 @@ export interface RunFolder {
   read(name: string): Promise<Uint8Array | undefined>
   /** The path of a folder inside, for a part of the run that is claimed by itself. */
   inside(name: string): string
-  /** Give the folder back. A run that has written nothing yet leaves nothing, not even the folder. Idempotent. */
-  release(): Promise<void>
+  /**
+   * Give the folder back. A run that has written nothing leaves nothing, not even the folder, unless it is to be kept: marked as
+   * this run's for others who work inside it. Idempotent.
+   */
+  release(options?: { readonly keep?: boolean }): Promise<void>
 }
 
 const marker = 'run.json'
@@ -40,6 +43,7 @@ export async function claimRunFolder(path: string, config: JsonObject): Promise<
   try {
     const begun = await checkMarker(path, config)
     await removePartial(path)
+    let released = false
     if (!begun) await writeAtomic(join(path, marker), [encode(`${JSON.stringify({ imago: 1, config }, null, 2)}\n`)])
     return {
       path,
@@ -53,11 +57,13 @@ export async function claimRunFolder(path: string, config: JsonObject): Promise<
       },
       read: (name) => readIfThere(join(path, plain(name))),
       inside: (name) => join(path, plain(name)),
-      async release() {
-        if (!begun && (await contents(path)).join() === marker) await rm(join(path, marker), { force: true })
+      async release({ keep = begun } = {}) {
+        if (released) return
+        released = true
+        if (!keep && (await contents(path)).join() === marker) await rm(join(path, marker), { force: true })
         await release()
         // Only an empty folder goes.
-        if (!begun) await rmdir(path).catch(() => undefined)
+        if (!keep) await rmdir(path).catch(() => undefined)
       },
     }
   } catch (error) {
@@ -74,7 +80,7 @@ export async function readRunFile(path: string, name: string): Promise<Uint8Arra
 /** What a folder holds beside locks and hidden files. */
 async function contents(path: string): Promise<string[]> {
   const names = await readdir(path).catch(() => [])
-  return names.filter((name) => !name.startsWith('.') && name !== 'run.lock')
+  return names.filter((name) => !name.startsWith('.') && !name.startsWith('run.lock'))
 }
 
 async function makeFolder(path: string): Promise<void> {
@@ -93,7 +99,7 @@ async function makeFolder(path: string): Promise<void> {
 async function checkMarker(path: string, config: JsonObject): Promise<boolean> {
   const bytes = await readIfThere(join(path, marker))
   if (!bytes) {
-    const others = (await readdir(path)).filter((name) => !name.startsWith('.') && !name.startsWith('run.lock'))
+    const others = await contents(path)
     if (others.length === 0) return false
     throw new StateError(
       `${path} holds files that are no imago run (${others.slice(0, 3).join(', ')}${others.length > 3 ? ', …' : ''})`,

@@ -5,7 +5,7 @@ import { hostname, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ArgumentError, FormatError, StateError } from '@imago/tensor'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { claimRunFolder } from '../../src/index.js'
+import { claimRunFolder, FolderInUse } from '../../src/index.js'
 
 let folder: string
 beforeEach(async () => {
@@ -40,8 +40,20 @@ describe('a run folder', () => {
     expect((await readdir(path)).sort()).toEqual(['note.txt', 'run.json'])
   })
 
+  it('leaves nothing where nothing was written, unless it is to be kept', async () => {
+    const path = join(folder, 'made')
+    const first = await claimRunFolder(path, config)
+    await first.release()
+    expect(await readdir(folder)).toEqual([])
+    const second = await claimRunFolder(path, config)
+    await first.release()
+    await expect(claimRunFolder(path, config)).rejects.toThrow(FolderInUse)
+    await second.release({ keep: true })
+    expect(await readdir(path)).toEqual(['run.json'])
+  })
+
   it('refuses another run and names each difference', async () => {
-    await (await claimRunFolder(folder, config)).release()
+    await (await claimRunFolder(folder, config)).release({ keep: true })
     const other = claimRunFolder(folder, { ...config, temperature: 4, seed: 1, teacher: { sha256: 'cd' } })
     await expect(other).rejects.toThrow(StateError)
     await expect(other).rejects.toThrow(
@@ -84,7 +96,7 @@ describe('a run folder', () => {
         const all = await Promise.allSettled(Array.from({ length: 5 }, () => claimRunFolder(folder, config)))
         const won = all.filter((one) => one.status === 'fulfilled')
         expect(won).toHaveLength(1)
-        await won[0]!.value.release()
+        await won[0]!.value.release({ keep: true })
       }
     }
     expect((await readdir(folder)).sort()).toEqual(['run.json'])
