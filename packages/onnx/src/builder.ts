@@ -52,10 +52,14 @@ export function builder(start?: Graph): Builder {
     ...nodes.flatMap((node) => node.outputs),
   ])
   const constants = new Map<string, string>()
+  // Where to go on counting for a hint, so that many values alike cost no search.
+  const next = new Map<string, number>()
 
   const unique = (hint: string): string => {
     let name = hint
-    for (let i = 1; taken.has(name); i++) name = `${hint}_${i}`
+    let i = next.get(hint) ?? 1
+    for (; taken.has(name); i++) name = `${hint}_${i}`
+    next.set(hint, i)
     taken.add(name)
     return name
   }

@@ -1,6 +1,7 @@
 import { tensor } from '@imago/tensor'
 import { describe, expect, test } from 'vitest'
-import { builder, inferShapes } from '../src/index.js'
+import { builder, evaluateDim, foldConstants, type Graph, inferShapes, normaliseOpset } from '../src/index.js'
+import { goldenJson, goldenModel } from './golden.js'
 
 const shapeOf = (graph: Parameters<typeof inferShapes>[0], name: string, options = {}) =>
   inferShapes(graph, options).get(name)?.shape
@@ -43,3 +44,54 @@ describe('inferShapes', () => {
     expect(() => inferShapes(b.graph())).toThrow(/MatMul node "fc".*4 and 5/)
   })
 })
+
+interface Shapes {
+  readonly models: {
+    readonly [file: string]: { readonly [n: string]: { readonly [value: string]: [string, number[]] } }
+  }
+}
+
+describe('inferShapes against the dims that ONNX Runtime gave', () => {
+  const golden = goldenJson<Shapes>('shapes.json').models
+
+  // After folding, as the other rooms see a graph: every size is a number or a multiple of N, and right at both batch sizes.
+  test.each(Object.keys(golden))('%s, folded', (file) => {
+    const { graph } = normaliseOpset(goldenModel(file))
+    const infos = inferShapes(undeclared(foldConstants(graph)))
+    for (const [n, values] of Object.entries(golden[file]!)) {
+      const sizes = new Map([['N', Number(n)]])
+      for (const [name, info] of infos) {
+        if (values[name] === undefined) continue
+        const got = info.shape?.map((dim) => evaluateDim(dim, sizes))
+        expect({ name, type: info.type, shape: got }).toEqual({ name, type: values[name][0], shape: values[name][1] })
+      }
+    }
+    for (const output of graph.outputs) expect(infos.get(output.name)?.shape, output.name).toBeDefined()
+  })
+
+  // As the file is, nothing may be wrong; what is not known then is a fresh symbol.
+  test.each(Object.keys(golden))('%s, as it is', (file) => {
+    const model = goldenModel(file)
+    const opset = model.opsets.get('') ?? 17
+    const infos = inferShapes(undeclared(model.graph), { opset })
+    let known = 0
+    for (const [n, values] of Object.entries(golden[file]!)) {
+      for (const [name, [type, dims]] of Object.entries(values)) {
+        const info = infos.get(name)
+        if (info?.shape === undefined) continue
+        expect({ name, type: info.type, rank: info.shape.length }).toEqual({ name, type: type, rank: dims.length })
+        for (const [i, dim] of info.shape.entries()) {
+          const size = evaluateDim(dim, new Map([['N', Number(n)]]))
+          if (size !== undefined) expect([name, i, size]).toEqual([name, i, dims[i]])
+        }
+        known++
+      }
+    }
+    expect(known).toBeGreaterThan(0)
+  })
+})
+
+/** What the file says of intermediates and outputs would hide what inference finds. */
+function undeclared(graph: Graph): Graph {
+  return { ...graph, values: [], outputs: graph.outputs.map(({ name }) => ({ name })) }
+}

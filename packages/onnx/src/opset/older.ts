@@ -1,5 +1,6 @@
 import { tensor } from '@imago/tensor'
 import { floatAttribute, intAttribute, intsAttribute, stringAttribute } from '../attributes.js'
+import { typeCode } from '../data-types.js'
 import type { Node } from '../ir.js'
 import { plain, type Rewrite, type Rewriter, refuse, withAttribute, withInput, without } from './rewriter.js'
 
@@ -36,7 +37,14 @@ const dropout: Rewrite = (node, to) => {
   if (to.version < 7 && intAttribute(node, 'is_test', 0) === 0 && to.isRead(node.outputs[1] ?? ''))
     refuse(node, 'is in training mode and its mask is read', to.version)
   const ratio = to.constant(`${node.outputs[0]}.ratio`, float32(floatAttribute(node, 'ratio', 0.5)))
-  return [withInput(without(node, 'ratio', 'is_test', 'consumed_inputs'), 1, ratio)]
+  const result = withInput(without(node, 'ratio', 'is_test', 'consumed_inputs'), 1, ratio)
+  const [output = '', mask = ''] = node.outputs
+  if (!to.isRead(mask)) return [{ ...result, outputs: [output] }]
+  if (to.version >= 10) return [result]
+  const truth = to.unique(`${mask}.bool`)
+  const type = BigInt(typeCode(to.typeOf(node.inputs[0] ?? '') ?? 'float32'))
+  const cast = withAttribute(plain('Cast', [truth], [mask], ''), 'to', { kind: 'int', value: type })
+  return [{ ...result, outputs: [output, truth] }, cast]
 }
 
 /** Before opset 13 the axes from `axis` (default 1) on were one class axis. */

@@ -46,17 +46,25 @@ export function plain(op: string, inputs: readonly string[], outputs: readonly s
   return { name, op, domain: '', inputs, outputs, attributes: new Map() }
 }
 
-/** The names that a graph has, and new initializers for it. */
-export function namesOf(graph: Graph): Set<string> {
-  const names = new Set<string>(graph.initializers.keys())
-  for (const input of graph.inputs) names.add(input.name)
-  for (const node of graph.nodes) for (const name of [...node.inputs, ...node.outputs]) names.add(name)
-  return names
+/** Every name that a graph has, for making new ones. */
+export function namesOf(graph: Graph): Names {
+  const taken = new Set<string>(graph.initializers.keys())
+  for (const input of graph.inputs) taken.add(input.name)
+  for (const node of graph.nodes) for (const name of [...node.inputs, ...node.outputs]) taken.add(name)
+  return { taken, next: new Map() }
 }
 
-export function uniqueIn(names: Set<string>, hint: string): string {
+export interface Names {
+  readonly taken: Set<string>
+  /** Where to go on counting for a hint, so that many alike cost no search. */
+  readonly next: Map<string, number>
+}
+
+export function uniqueIn({ taken, next }: Names, hint: string): string {
   let name = hint
-  for (let i = 1; names.has(name); i++) name = `${hint}_${i}`
-  names.add(name)
+  let i = next.get(hint) ?? 1
+  for (; taken.has(name); i++) name = `${hint}_${i}`
+  next.set(hint, i)
+  taken.add(name)
   return name
 }

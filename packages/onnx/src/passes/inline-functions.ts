@@ -4,7 +4,7 @@ import { readAttribute } from '../codec/attribute.js'
 import { keptPayloads, keptString, readMessage, schema } from '../codec/message.js'
 import { attributeTable } from '../codec/tables.js'
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from '../ir.js'
-import { namesOf, uniqueIn } from '../opset/rewriter.js'
+import { type Names, namesOf, uniqueIn } from '../opset/rewriter.js'
 import { mapGraphs, renameReads, subgraphs } from './node-names.js'
 
 /** More nodes than this come of functions that call each other over and over, not of models. */
@@ -33,7 +33,7 @@ export function inlineFunctions(model: Model): Model {
 interface Scope {
   readonly functions: ReadonlyMap<string, FunctionDefinition>
   readonly opsets: ReadonlyMap<string, number>
-  readonly names: Set<string>
+  readonly names: Names
   readonly budget: { left: number }
 }
 

@@ -71,11 +71,12 @@ const cast: ShapeRule = (node, inputs) => {
 
 const castLike: ShapeRule = (_node, inputs) => [{ type: at(inputs, 1).type, shape: at(inputs, 0).shape }]
 
-const dropout: ShapeRule = (_node, inputs) => {
+/** The mask was of the data's type before opset 10. */
+const dropout: ShapeRule = (_node, inputs, context) => {
   const { type, shape } = at(inputs, 0)
   return [
     { type, shape },
-    { type: 'bool', shape },
+    { type: context.opset < 10 ? type : 'bool', shape },
   ]
 }
 
