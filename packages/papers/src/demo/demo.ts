@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { batches, type Dataset, jitterAugment, type TrainTest } from '@imago/data'
 import { hardLabel, softTarget } from '@imago/losses'
 import { encode, mlp } from '@imago/onnx'
@@ -56,6 +57,8 @@ export interface DemoResult {
   readonly gapClosed: number
   readonly curves: { readonly [name: string]: readonly { epoch: number; loss: number; errors?: number }[] }
   readonly protocol: DemoProtocol
+  /** SHA-256 of the first training image, 16 hex digits: tells results of another drawing of the digits apart. */
+  readonly data: string
 }
 
 /**
@@ -88,6 +91,7 @@ export async function* demo(options: DemoOptions): AsyncGenerator<RecipeEvent, D
       gapClosed: (b - c) / (b - a),
       curves: Object.fromEntries([first, second, third].map(({ name, curve }) => [name, curve])),
       protocol,
+      data: fingerprint(data),
     }
   } finally {
     await master.dispose()
@@ -169,6 +173,13 @@ async function* events(job: string, reports: AsyncGenerator<Report, Outcome>): A
     if (done) return value
     yield { kind: 'report', job, report: value }
   }
+}
+
+/** What `DemoResult.data` holds. */
+export function fingerprint({ train }: TrainTest): string {
+  const { data } = train.rows(Uint32Array.of(0)).inputs.input!
+  const bytes = new Uint8Array((data as Float32Array).slice().buffer)
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 16)
 }
 
 function inOrder(rows: Dataset): ReturnType<typeof batches> {

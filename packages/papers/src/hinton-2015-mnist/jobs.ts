@@ -120,6 +120,6 @@ function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: M
 /** All of it, or 5,000 training images held out to choose by: the same ones for everybody. */
 function partsOf(data: TrainTest, heldOut: boolean): { train: Dataset; test: Dataset } {
   if (!heldOut) return data
-  const { train, validation } = split(data.train, { validation: paper.heldOut, rng: rng(0).split('held out') })
+  const { train, validation } = split(data.train, { validation: 1 / paper.heldOut, rng: rng(0).split('held out') })
   return { train, test: validation }
 }

@@ -59,8 +59,9 @@ export const defaults: Settings = {
 
 /** What `fast` changes. */
 export const fastDefaults: Partial<Settings> = {
-  epochs: 10,
-  teacherEpochs: 16,
+  epochs: 15,
+  /** A student is bounded by its teacher: one of 16 epochs made 125 errors, and its student 139 against the twin's 142. */
+  teacherEpochs: 40,
   seeds: [1],
   selectionEpochs: 0,
   ablation: false,
@@ -83,8 +84,8 @@ export const paper = {
   student: { sizes: [784, 800, 800, 10] },
   /** Test errors of 10,000 that §3 reports. */
   errors: { teacher: 67, plain: 146, distilled: 74 },
-  /** The share of the training images that rates are chosen on: 5,000 of 60,000. */
-  heldOut: 1 / 12,
+  /** One training image in twelve is held out to choose rates by: 5,000 of 60,000. */
+  heldOut: 12,
 } as const
 
 /** Options over `fast` over defaults. */

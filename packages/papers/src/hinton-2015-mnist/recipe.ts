@@ -4,7 +4,7 @@ import type { Job, RecipeEvent } from '../jobs/job.js'
 import { runJobs } from '../jobs/run-jobs.js'
 import type { TrainingResult } from '../jobs/train-model.js'
 import { studentJob, teacherJob, type Workshop } from './jobs.js'
-import { type HintonMnistOptions, paper, type Settings, settingsOf } from './options.js'
+import { type HintonMnistOptions, type Settings, settingsOf } from './options.js'
 import { type HintonMnistResult, type Trial, tabulate } from './tabulate.js'
 
 /**
