@@ -45,6 +45,7 @@ export interface DemoRow {
   readonly latency: number
   /** Share of the test images on which it says what the teacher says. */
   readonly agreement: number
+  /** Its name in the run folder. */
   readonly file: string
 }
 
@@ -78,7 +79,7 @@ export async function* demo(options: DemoOptions): AsyncGenerator<RecipeEvent, D
 
   const first = yield* model('teacher', 0, 'teacher.onnx', large)
   const second = yield* model('student on labels', 1, 'student-on-labels.onnx', small)
-  const master = await predictor(first.file, { threads: options.threads })
+  const master = await predictor(folder.inside(first.file), { threads: options.threads })
   try {
     const third = yield* model('student distilled', 2, 'student.onnx', small, master)
     const rows: DemoRow[] = []
@@ -135,7 +136,7 @@ export async function* demo(options: DemoOptions): AsyncGenerator<RecipeEvent, D
         : train({ ...common, loss: hardLabel() })
       const { history } = yield* events(name, recorded(reports, { folder }, name))
       const bytes = encode(open.save(open.parameters))
-      const path = await folder.write(file, bytes)
+      await folder.write(file, bytes)
       yield { kind: 'job', job: name, state: 'done', done: done + 1, of: 3 }
       const { errors, rows } = history.at(-1)!.evaluation!
       const curve = history.map(({ epoch, loss, evaluation }) => ({
@@ -143,7 +144,7 @@ export async function* demo(options: DemoOptions): AsyncGenerator<RecipeEvent, D
         loss,
         ...(evaluation && { errors: evaluation.errors }),
       }))
-      return { name, file: path, bytes: bytes.length, parameters: count(open.parameters), errors, rows, curve }
+      return { name, file, bytes: bytes.length, parameters: count(open.parameters), errors, rows, curve }
     } finally {
       await open.dispose()
     }
@@ -156,11 +157,12 @@ type Trained = Omit<DemoRow, 'latency' | 'agreement'> & {
 
 /** What only the file can tell. */
 async function measured({ curve: _, ...model }: Trained, options: DemoOptions, master: Predict): Promise<DemoRow> {
-  const { data, clock, signal, threads } = options
-  const own = await predictor(model.file, { threads })
+  const { data, folder, clock, signal, threads } = options
+  const path = folder.inside(model.file)
+  const own = await predictor(path, { threads })
   try {
     const same = await agreement(own, master, inOrder(data.test), signal)
-    const ms = await latency(model.file, data.test, clock, signal ? { signal } : {})
+    const ms = await latency(path, data.test, clock, signal ? { signal } : {})
     return { ...model, agreement: same.agreement, latency: ms }
   } finally {
     await own.dispose()

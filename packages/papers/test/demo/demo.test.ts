@@ -40,7 +40,7 @@ it('trains three models, writes them, and measures the files; a stopped run ends
   const whole = await run('whole')
   expect(whole.rows.map(({ name }) => name)).toEqual(['teacher', 'student on labels', 'student distilled'])
   for (const row of whole.rows) {
-    expect((await stat(row.file)).size).toBe(row.bytes)
+    expect((await stat(join(root, 'whole', row.file))).size).toBe(row.bytes)
     expect(row.rows).toBe(200)
   }
   expect(whole.rows.map(({ parameters }) => parameters)).toEqual([
@@ -58,7 +58,7 @@ it('trains three models, writes them, and measures the files; a stopped run ends
   stop.signal.addEventListener('step 30', () => stop.abort(new Error('enough')))
   await expect(run('stopped', { signal: stop.signal })).rejects.toThrow('enough')
   const again = await run('stopped')
-  const bare = ({ rows }: DemoResult) => rows.map(({ file: _, latency: __, ...row }) => row)
+  const bare = ({ rows }: DemoResult) => rows.map(({ latency: _, ...row }) => row)
   expect(bare(again)).toEqual(bare(whole))
   for (const name of ['teacher.onnx', 'student.onnx', 'student-on-labels.onnx'])
     expect((await readFile(join(root, 'stopped', name))).equals(await readFile(join(root, 'whole', name)))).toBe(true)
