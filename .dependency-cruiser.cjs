@@ -16,7 +16,15 @@ const mayImport = {
 /** Vendors that live behind one door each: who may open it. */
 const doors = [
   { vendor: '^onnxruntime-node|node_modules/onnxruntime-node', rooms: ['^packages/runtime/src'] },
-  { vendor: '^(node:)?fs(/promises)?$', rooms: ['^packages/(data|runtime|cli)/src', '^packages/trainer/src/(checkpoint|run-folder)', '^packages/onnx/src/external-data', '^packages/kernels/src/loader'] },
+  {
+    vendor: '^(node:)?fs(/promises)?$',
+    rooms: [
+      '^packages/(data|runtime|cli)/src',
+      '^packages/trainer/src/(checkpoint|run-folder)',
+      '^packages/onnx/src/external-data',
+      '^packages/kernels/src/loader',
+    ],
+  },
 ]
 
 const rooms = Object.entries(mayImport).map(([room, below]) => ({
@@ -24,7 +32,10 @@ const rooms = Object.entries(mayImport).map(([room, below]) => ({
   severity: 'error',
   comment: `${room} may import ${['tensor', ...below].join(', ')} only (docs/decisions)`,
   from: { path: `^packages/${room}/src` },
-  to: { path: '^(packages|native)/', pathNot: [`^packages/${room}/src`, '^packages/tensor/', ...below.map((name) => `^(packages/)?${name}/`)] },
+  to: {
+    path: '^(packages|native)/',
+    pathNot: [`^packages/${room}/src`, '^packages/tensor/', ...below.map((name) => `^(packages/)?${name}/`)],
+  },
 }))
 
 module.exports = {
@@ -36,7 +47,12 @@ module.exports = {
       from: { path: '^packages/[^/]+/src', pathNot: rooms },
       to: { path: vendor },
     })),
-    { name: 'no cycles', severity: 'error', from: {}, to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } } },
+    {
+      name: 'no cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
     { name: 'resolvable', severity: 'error', from: { path: '^packages/[^/]+/src' }, to: { couldNotResolve: true } },
   ],
   options: {
@@ -44,6 +60,9 @@ module.exports = {
     doNotFollow: { path: 'node_modules' },
     tsPreCompilationDeps: true,
     tsConfig: { fileName: 'tsconfig.test.json' },
-    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['@imago/source', 'import', 'node', 'default', 'types'] },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['@imago/source', 'import', 'node', 'default', 'types'],
+    },
   },
 }

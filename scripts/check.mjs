@@ -14,7 +14,11 @@ const steps = [
   ['format and lint', () => node(bin('@biomejs/biome/bin/biome'), ['ci', '.'])],
   ['types of the packages', () => node(bin('typescript7/bin/tsc'), ['-b'])],
   ['types of the tests', () => node(bin('typescript7/bin/tsc'), ['-p', 'tsconfig.test.json'])],
-  ['architecture', () => node(bin('dependency-cruiser/bin/dependency-cruise.mjs'), ['--config', '.dependency-cruiser.cjs', 'packages'])],
+  [
+    'architecture',
+    () =>
+      node(bin('dependency-cruiser/bin/dependency-cruise.mjs'), ['--config', '.dependency-cruiser.cjs', 'packages']),
+  ],
   ...published.map((folder) => [`publint ${folder}`, () => node(bin('publint/src/cli.js'), ['--strict', folder])]),
   ...published.map((folder) => [`attw ${folder}`, () => attw(folder)]),
   ['lock file complete', () => incompleteLock(join(root, 'package-lock.json')).join('\n')],

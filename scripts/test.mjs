@@ -4,4 +4,6 @@ import { runNode } from './lib/run.mjs'
 import { root, setup } from './lib/setup.mjs'
 
 setup()
-process.exitCode = runNode(join(root, 'node_modules/vitest/vitest.mjs'), ['run', ...process.argv.slice(2)], { cwd: root })
+process.exitCode = runNode(join(root, 'node_modules/vitest/vitest.mjs'), ['run', ...process.argv.slice(2)], {
+  cwd: root,
+})
