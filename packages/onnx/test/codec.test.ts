@@ -24,8 +24,8 @@ describe('decode and encode', () => {
     const bytes = goldenBytes(file)
     const model = decode(bytes)
     // Unknown fields at the very end of sink.onnx have the highest number, so their place is the canonical one.
-    expect(encode(model)).toEqual(bytes)
-    expect(encode(structuredClone(model))).toEqual(bytes)
+    expect(Buffer.compare(encode(model), bytes)).toBe(0)
+    expect(Buffer.compare(encode(structuredClone(model)), bytes)).toBe(0)
   })
 
   test('every kind of element is read as onnx reads it', () => {

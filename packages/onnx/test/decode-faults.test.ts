@@ -10,8 +10,9 @@ describe('bytes that are no ONNX model', () => {
   test('a model cut off at any byte', () => {
     const bytes = encode(mlp([20, 60, 10], { rng: rng(1) }))
     expect(bytes.length).toBeGreaterThan(5000)
-    for (let end = 0; end < bytes.length; end++)
-      expect(() => decode(bytes.subarray(0, end)), `${end}`).toThrow(formatError)
+    const codes = new Set<unknown>()
+    for (let end = 0; end < bytes.length; end++) codes.add(codeOf(() => decode(bytes.subarray(0, end))))
+    expect([...codes]).toEqual(['ERR_FORMAT'])
   })
 
   test.each([
@@ -86,7 +87,7 @@ describe('bytes that are no ONNX model', () => {
   test('mutants end in a model or in an imago error, and no prototype changes', () => {
     const random = rng(3)
     const seeds = ['sink.onnx', 'attention-17.onnx', 'misc-17.onnx', 'folded.onnx'].map(goldenBytes)
-    for (let i = 0; i < 4000; i++) {
+    for (let i = 0; i < 1000; i++) {
       const mutant = seeds[i % seeds.length]!.slice()
       for (let n = random.integer(4); n >= 0; n--) mutant[random.integer(mutant.length)] = random.integer(256)
       try {
@@ -122,6 +123,16 @@ describe('bytes that are no ONNX model', () => {
     expect(back.graph.nodes[0]!.attributes.get('toString')?.value).toBe('x')
   })
 })
+
+/** The code of the error that a call throws; undefined where it throws none. */
+function codeOf(call: () => unknown): unknown {
+  try {
+    call()
+    return undefined
+  } catch (error) {
+    return (error as { code?: unknown }).code ?? error
+  }
+}
 
 function withInitializer(tensor: readonly number[]): Uint8Array {
   const graph = [0x2a, ...varint(tensor.length), ...tensor]

@@ -8,7 +8,7 @@ import { type Names, namesOf, uniqueIn } from '../opset/rewriter.js'
 import { mapGraphs, renameReads, subgraphs } from './node-names.js'
 
 /** More nodes than this come of functions that call each other over and over, not of models. */
-const most = 1_000_000
+const most = 200_000
 const source = { name: 'function attribute', base: 0 }
 const attributeSchema = schema(attributeTable)
 const overloadOfNode = 8
@@ -26,11 +26,14 @@ export function inlineFunctions(model: Model): Model {
     model.functions.map((definition) => [keyOf(definition, overloadOfFunction, definition.name), definition]),
   )
   const budget = { left: most }
-  const graph = expand(model.graph, { functions, opsets: model.opsets, names: namesOf(model.graph), budget })
+  const called = new Set(model.functions.map((definition) => definition.name))
+  const graph = expand(model.graph, { called, functions, opsets: model.opsets, names: namesOf(model.graph), budget })
   return { ...model, graph, functions: [], opsets: allOpsets(model, functions) }
 }
 
 interface Scope {
+  /** Names of functions, whatever their domain: other nodes need no look. */
+  readonly called: ReadonlySet<string>
   readonly functions: ReadonlyMap<string, FunctionDefinition>
   readonly opsets: ReadonlyMap<string, number>
   readonly names: Names
@@ -62,7 +65,8 @@ function expand(graph: Graph, scope: Scope, inside: readonly string[] = []): Gra
   // The next node is at the end, so that a call's nodes go where the call was.
   const pending: Pending[] = graph.nodes.map((node) => ({ node, inside })).reverse()
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
-    const key = keyOf(next.node, overloadOfNode, next.node.op)
+    const called = scope.called.has(next.node.op)
+    const key = called ? keyOf(next.node, overloadOfNode, next.node.op) : ''
     const definition = scope.functions.get(key)
     if (definition === undefined) {
       nodes.push(expandSubgraphs(next.node, scope, next.inside))

@@ -5,7 +5,6 @@ import {
   float,
   floats,
   inlineFunctions,
-  intAttribute,
   type Model,
   normaliseOpset,
   tensorOf,
@@ -174,7 +173,7 @@ describe('inlineFunctions', () => {
     }))
     expect(() =>
       inlineFunctions({ ...whole, functions: bomb, graph: { ...graph, nodes: [call('F0', 'x', 'y')] } }),
-    ).toThrow(/more than 1000000 nodes/)
+    ).toThrow(/more than 200000 nodes/)
   })
 
   test('a function for another opset is refused', () => {
@@ -182,9 +181,5 @@ describe('inlineFunctions', () => {
     expect(() => inlineFunctions({ ...whole, opsets: new Map([...whole.opsets, ['', 18]] as const) })).toThrow(
       /another|opset 17/,
     )
-  })
-
-  test('names intAttribute reads stay exact', () => {
-    expect(intAttribute(model(17, 'Relu', { a: 5 }).graph.nodes[0]!, 'a', 0)).toBe(5)
   })
 })

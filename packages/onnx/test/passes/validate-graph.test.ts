@@ -47,7 +47,7 @@ describe('validateGraph', () => {
     const back = graph([...chain].reverse(), ['x'], ['v99999'])
     validateGraph(back)
     expect(topologicalSort(forth)).toBe(forth)
-    expect(topologicalSort(back).nodes).toEqual(chain)
+    expect(topologicalSort(back).nodes.every((node, i) => node === chain[i])).toBe(true)
     expect(removeDeadCode(forth).nodes).toHaveLength(100_000)
   })
 })
