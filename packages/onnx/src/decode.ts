@@ -25,7 +25,8 @@ export function decode(bytes: Uint8Array, options: DecodeOptions = {}): Model {
   if (!(bytes instanceof Uint8Array)) throw new ArgumentError('decode', 'bytes', 'a Uint8Array', bytes)
   const source: Source = { name: options.name ?? 'ONNX model', base: bytes.byteOffset }
   try {
-    return readModelMessage(bytes, source)
+    // Not a Buffer, whose slice() is a view: all that is cut from these bytes must behave as a Uint8Array does.
+    return readModelMessage(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength), source)
   } catch (error) {
     const seeming = error instanceof FormatError ? looksLike(bytes) : undefined
     if (seeming === undefined) throw error

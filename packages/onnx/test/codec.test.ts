@@ -76,6 +76,20 @@ describe('decode and encode', () => {
     expect(raw!.buffer).toBe(bytes.buffer)
   })
 
+  test('a Buffer of Node at an odd offset is read like its bytes', () => {
+    const bytes = goldenBytes('sink.onnx')
+    const { tensors } = goldenJson<Sink>('sink.json')
+    for (let offset = 0; offset < 8; offset++) {
+      const buffer = Buffer.concat([Buffer.alloc(offset), bytes]).subarray(offset)
+      const model = decode(buffer)
+      expect(Buffer.compare(encode(model), bytes)).toBe(0)
+      for (const [name, [, dims, values]] of Object.entries(tensors))
+        if (values !== null) expect(tensorOf(model.graph.initializers.get(name)!).dims).toEqual(dims)
+      expect(tensorOf(model.graph.initializers.get('raw')!).data).toEqual(Float32Array.of(0, 1, 2, 3, 4, 5))
+      expect(tensorOf(model.graph.initializers.get('float_data')!).data).toEqual(Float32Array.of(1.5, Infinity, -0))
+    }
+  })
+
   test('a changed field replaces what was kept of it', () => {
     const model = goldenModel('sink.onnx')
     const [input, ...others] = model.graph.inputs
