@@ -3,7 +3,7 @@
 //   IMAGO_NATIVE=auto      (default) build; without a compiler or CMake warn and succeed: the TypeScript kernels serve then
 //   IMAGO_NATIVE=off       do nothing
 //   IMAGO_NATIVE=required  a build that fails is an error
-//   IMAGO_CUDA=1           ask for the CUDA kernels too
+//   IMAGO_CUDA=1           ask for the CUDA kernels too (this version has none, and says so)
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -36,7 +36,7 @@ if (failure === undefined) {
 
 /** The reason why there is no addon now, or undefined after a build. */
 function build() {
-  if (process.env.IMAGO_CUDA === '1') return 'IMAGO_CUDA=1 was asked for, and this version has no CUDA kernels'
+  if (process.env.IMAGO_CUDA === '1') console.warn('native: IMAGO_CUDA=1: this version has no CUDA kernels; C++ only')
   let cmakeJs
   try {
     cmakeJs = path.join(
@@ -57,6 +57,6 @@ function build() {
   const log = `${run.stdout ?? ''}${run.stderr ?? ''}`
   if (mode === 'required' || process.env.IMAGO_NATIVE_VERBOSE === '1') process.stderr.write(log)
   const lines = log.split('\n')
-  const first = lines.find((line) => /error|not available|not found/i.test(line)) ?? lines.at(-1)
+  const first = lines.find((line) => /CMake Error|error:|not available|not found/.test(line)) ?? lines.at(-1)
   return `cmake-js failed: ${first?.trim() ?? run.error?.message} (all of it: IMAGO_NATIVE=required node build.mjs)`
 }
