@@ -34,7 +34,7 @@ export async function* hinton2015Mnist(options: HintonMnistOptions): AsyncGenera
     teacherJob(shop, `teacher-${seed}`, { seed, epochs: settings.teacherEpochs }),
   )
   const trials = trialsOf(shop)
-  const first = yield* run([...trials.jobs, ...teachers])
+  const first = yield* run(trials.jobs)
   const chosen = trials.choose(first)
   const main = settings.seeds.flatMap((seed) => [
     studentJob(shop, `plain-${seed}`, { seed, rate: chosen.plain, epochs: settings.epochs }),
