@@ -6,11 +6,12 @@ const mayImport = {
   losses: ['kernels'],
   optim: ['kernels'],
   data: ['kernels'],
+  ensembles: ['kernels'],
   autodiff: ['onnx'],
   runtime: ['onnx', 'autodiff', 'kernels'],
-  trainer: ['kernels', 'losses', 'optim', 'data', 'onnx', 'autodiff', 'runtime'],
-  papers: ['kernels', 'losses', 'optim', 'data', 'onnx', 'autodiff', 'runtime', 'trainer'],
-  cli: ['kernels', 'losses', 'optim', 'data', 'onnx', 'autodiff', 'runtime', 'trainer', 'papers'],
+  trainer: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime'],
+  papers: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer'],
+  cli: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer', 'papers'],
 }
 
 /** Vendors that live behind one door each: who may open it. */
