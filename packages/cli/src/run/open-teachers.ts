@@ -1,0 +1,71 @@
+import { existsSync } from 'node:fs'
+import { arithmetic, type Combine, ensemble, geometric } from '@imago/ensembles'
+import { readModel } from '@imago/onnx'
+import { type Predictor, type PredictorOptions, predictor } from '@imago/runtime'
+import { ArgumentError, type Predict } from '@imago/tensor'
+import { digestOf } from './student-model.js'
+
+export interface TeacherOptions {
+  /** A file, or several with commas between. */
+  readonly teacher: string
+  readonly combine?: 'geometric' | 'arithmetic'
+  readonly temperature: number
+}
+
+export interface Teachers {
+  /** What classifies: one teacher, or the ensemble at T = 1. */
+  readonly predictor: Predictor
+  /** What the student learns from at the run's temperature. */
+  readonly targets: Predict
+  /** What makes these teachers others than those of another run. */
+  readonly config: { readonly teacher: string | string[]; readonly combine?: string }
+}
+
+/**
+ * The teachers that `--teacher` names, as one. Their arithmetic mean is one distribution at the temperature of the loss and another at
+ * 1, where the ensemble's errors are counted; the geometric mean is the same logits at both.
+ */
+export async function openTeachers(options: TeacherOptions, settings: PredictorOptions): Promise<Teachers> {
+  const files = filesOf(options.teacher)
+  if (files.length === 1 && options.combine !== undefined)
+    throw new ArgumentError('imago', '--combine', 'left out where there is one teacher', options.combine)
+  const opened: Predictor[] = []
+  const digests: string[] = []
+  const dispose = async (): Promise<void> => {
+    for (const one of opened) await one.dispose()
+  }
+  try {
+    for (const file of files) {
+      const model = await readModel(file)
+      digests.push(digestOf(model))
+      opened.push(await predictor(model, settings))
+    }
+  } catch (error) {
+    await dispose()
+    throw error
+  }
+  if (files.length === 1) return { predictor: opened[0]!, targets: opened[0]!, config: { teacher: digests[0]! } }
+  const combine = options.combine ?? 'geometric'
+  const at = (temperature: number): Predict => {
+    const how: Combine = combine === 'geometric' ? geometric() : arithmetic({ temperature })
+    return ensemble(opened, how, { names: files })
+  }
+  const whole = Object.assign(at(1), { dispose })
+  // Not by Object.assign: members' notes grow until their first rows have come out.
+  Object.defineProperty(whole, 'notes', {
+    get: () => opened.flatMap(({ notes }, i) => notes.map((note) => `${files[i]}: ${note}`)),
+  })
+  return {
+    predictor: whole as unknown as Predictor,
+    targets: at(options.temperature),
+    config: { teacher: digests, combine },
+  }
+}
+
+/** A file whose own name has a comma is that file. */
+function filesOf(text: string): string[] {
+  if (!text.includes(',') || existsSync(text)) return [text]
+  const files = text.split(',').map((file) => file.trim())
+  if (files.includes('')) throw new ArgumentError('imago', '--teacher', 'files with one comma between two', text)
+  return files
+}
