@@ -1,0 +1,47 @@
+import { decode, foldConstants, normaliseOpset, removeDeadCode, topologicalSort, validateGraph } from '@imago/onnx'
+import { UnsupportedError } from '@imago/tensor'
+import { run } from './session.mjs'
+
+/** A model after every pass that leaves its results alone: sorting, inlining, opset 17, folding, dead code. */
+export function restructured(model) {
+  const normal = normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
+  const graph = removeDeadCode(foldConstants(normal.graph))
+  validateGraph(graph)
+  return { ...normal, graph }
+}
+
+/** Outputs in ONNX Runtime before and after our passes, byte for byte: same, different, refused (typed), or not run here. */
+export async function compareStructure(record, data) {
+  if ([...record.inputs, ...record.outputs].some((info) => info.kind !== 'tensor'))
+    return { answer: 'not run', why: 'onnxruntime-node takes and gives no sequences or optionals' }
+  let after
+  try {
+    after = restructured(decode(data.model(), { name: record.name }))
+  } catch (error) {
+    return { answer: error instanceof UnsupportedError ? 'refused' : 'different', why: String(error) }
+  }
+  try {
+    const feeds = data.inputs()
+    const [before, made] = [await run(data.model(), feeds), await run(after, feeds)]
+    for (const [name, value] of before) {
+      const why = difference(value, made.get(name))
+      if (why !== undefined) return { answer: 'different', why: `output "${name}": ${why}` }
+    }
+    return { answer: 'same' }
+  } catch (error) {
+    return { answer: 'different', why: String(error) }
+  }
+}
+
+function difference(p, q) {
+  if (q === undefined) return 'it is gone'
+  if (p.type !== q.type) return `${q.type} in place of ${p.type}`
+  if (p.dims.join() !== q.dims.join()) return `[${q.dims}] in place of [${p.dims}]`
+  if (Array.isArray(p.data)) return p.data.every((item, i) => item === q.data[i]) ? undefined : 'other strings'
+  const bytes = ({ data }) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+  const [a, b] = [bytes(p), bytes(q)]
+  const at = a.findIndex((byte, i) => byte !== b[i])
+  if (at < 0 && a.length === b.length) return undefined
+  const i = Math.floor(at / p.data.BYTES_PER_ELEMENT)
+  return `element ${i} is ${q.data[i]} in place of ${p.data[i]}`
+}
