@@ -107,7 +107,7 @@ describe('bytes that are no ONNX model', () => {
   test('names that poison objects are names like others', () => {
     const b = builder()
     const x = b.input('__proto__', 'float32', ['constructor'])
-    b.op('Relu', [x], { __proto__: null, toString: 'x' }, { outputs: ['constructor'] })
+    b.op('Relu', [x], Object.assign(Object.create(null), { toString: 'x' }), { outputs: ['constructor'] })
     b.output('constructor')
     const model: Model = {
       irVersion: 8,

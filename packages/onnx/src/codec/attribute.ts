@@ -1,7 +1,6 @@
 import { FormatError } from '@imago/tensor'
-import type { Attribute, AttributeContent } from '../ir.js'
+import type { Attribute, AttributeContent, Graph } from '../ir.js'
 import { equalBytes } from './entries.js'
-import { readGraph, writeGraph } from './graph.js'
 import { fieldsOf, keptOf, unlessEmpty } from './kept.js'
 import { type Decoded, type Message, readMessage, schema, writeMessage } from './message.js'
 import { attributeTable } from './tables.js'
@@ -30,14 +29,22 @@ const types: { readonly [kind in Kind]: number } = {
 const kindOfType = new Map(Object.entries(types).map(([kind, type]) => [type, kind as Kind]))
 const contents = Object.keys(types) as Kind[]
 
+/** How the graph inside an attribute is read: given by whoever reads graphs, which hold attributes themselves. */
+export type ReadGraph = (bytes: Uint8Array, source: Source, depth: number) => Graph
+
 /** The name of an attribute, and what it holds. Kinds that imago does not look into come as the bytes of the whole message. */
-export function readAttribute(bytes: Uint8Array, source: Source, depth: number): [string, Attribute] {
+export function readAttribute(
+  bytes: Uint8Array,
+  source: Source,
+  depth: number,
+  readGraph: ReadGraph,
+): [string, Attribute] {
   const raw = readMessage(attributeSchema, bytes, source, depth)
   const name = raw.name ?? ''
   const filled = contents.filter((kind) => raw[kind] !== undefined)
   const kind = raw.type === undefined ? filled[0] : kindOfType.get(raw.type)
   const plain = kind !== undefined && filled.every((other) => other === kind) && raw.reference === undefined
-  const content = plain ? readContent(raw, kind, name, source, depth + 1) : undefined
+  const content = plain ? readContent(raw, kind, name, source, depth + 1, readGraph) : undefined
   return [name, content === undefined ? { kind: 'other', value: bytes } : { ...content, ...keptOf(raw.kept) }]
 }
 
@@ -50,6 +57,7 @@ function readContent(
   name: string,
   source: Source,
   depth: number,
+  readGraph: ReadGraph,
 ): AttributeContent | undefined {
   switch (kind) {
     case 'float':
@@ -87,13 +95,20 @@ function given(bytes: Uint8Array | undefined, name: string, source: Source): Uin
   return bytes
 }
 
-export function writeAttribute(name: string, attribute: Attribute): Pieces | Uint8Array {
+export function writeAttribute(
+  name: string,
+  attribute: Attribute,
+  writeGraph: (graph: Graph) => Pieces,
+): Pieces | Uint8Array {
   if (attribute.kind === 'other') return attribute.value
-  const message = { ...unlessEmpty('name', name), ...writeContent(attribute), type: types[attribute.kind] }
+  const message = { ...unlessEmpty('name', name), ...writeContent(attribute, writeGraph), type: types[attribute.kind] }
   return writeMessage(attributeSchema, { ...message, ...fieldsOf(attribute) })
 }
 
-function writeContent(attribute: Exclude<AttributeContent, { kind: 'other' }>): Message<Table> {
+function writeContent(
+  attribute: Exclude<AttributeContent, { kind: 'other' }>,
+  writeGraph: (graph: Graph) => Pieces,
+): Message<Table> {
   switch (attribute.kind) {
     case 'string':
       return { string: attribute.bytes ?? encoder.encode(attribute.value) }

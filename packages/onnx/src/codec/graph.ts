@@ -66,7 +66,7 @@ export function readNode(bytes: Uint8Array, source: Source, depth: number): Node
     ...keptOf(kept),
   }
   for (const part of raw.attributes ?? []) {
-    const [key, attribute] = readAttribute(part, source, depth + 1)
+    const [key, attribute] = readAttribute(part, source, depth + 1, readGraph)
     if (attributes.has(key)) throw new FormatError(`${source.name}: ${nodeLabel(node)}`, `has attribute "${key}" twice`)
     attributes.set(key, attribute)
   }
@@ -79,7 +79,7 @@ export function writeNode(node: Node): Pieces {
     outputs: [...node.outputs],
     ...unlessEmpty('name', node.name),
     ...unlessEmpty('op', node.op),
-    attributes: Array.from(node.attributes, ([name, attribute]) => writeAttribute(name, attribute)),
+    attributes: Array.from(node.attributes, ([name, attribute]) => writeAttribute(name, attribute, writeGraph)),
     ...unlessEmpty('domain', node.domain),
     ...fieldsOf(node),
   })

@@ -1,6 +1,7 @@
 import { FormatError, UnsupportedError } from '@imago/tensor'
 import { nodeLabel } from '../attributes.js'
 import { readAttribute } from '../codec/attribute.js'
+import { readGraph } from '../codec/graph.js'
 import { keptPayloads, keptString, readMessage, schema } from '../codec/message.js'
 import { attributeTable } from '../codec/tables.js'
 import type { Attribute, FunctionDefinition, Graph, Model, Node } from '../ir.js'
@@ -122,7 +123,9 @@ function bodyOf(call: Node, definition: FunctionDefinition, scope: Scope): Node[
 
 /** What the call gives, and the function's defaults for the rest. */
 function attributesOf(call: Node, definition: FunctionDefinition): ReadonlyMap<string, Attribute> {
-  const byDefault = keptPayloads(definition.kept?.fields, defaults).map((bytes) => readAttribute(bytes, source, 1))
+  const byDefault = keptPayloads(definition.kept?.fields, defaults).map((bytes) =>
+    readAttribute(bytes, source, 1, readGraph),
+  )
   return new Map([...byDefault, ...call.attributes])
 }
 
