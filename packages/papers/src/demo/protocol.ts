@@ -31,8 +31,8 @@ export const demoProtocol: DemoProtocol = {
   train: 10_000,
   test: 5_000,
   batch: 100,
-  teacher: { hidden: [800, 800], dropout: { input: 0.2, hidden: 0.5 }, jitter: 2, epochs: 15, rate: 1e-3 },
-  student: { hidden: [200], epochs: 50, rate: 3e-3, jitter: 0 },
+  teacher: { hidden: [800, 800], dropout: { input: 0.2, hidden: 0.5 }, jitter: 2, epochs: 30, rate: 1e-3 },
+  student: { hidden: [160], epochs: 50, rate: 3e-3, jitter: 0 },
   temperature: 4,
   hardWeight: 0,
 }

@@ -1,7 +1,16 @@
 import { batches, type Dataset, jitterAugment, split, type TrainTest, unlabelled } from '@imago/data'
 import { hardLabel, softTarget } from '@imago/losses'
 import { mlp } from '@imago/onnx'
-import { adamw, constant, cosine, hinton2012, type MaxSquaredNorm, type Optimizer } from '@imago/optim'
+import {
+  adamw,
+  constant,
+  cosine,
+  hinton2012,
+  type MaxSquaredNorm,
+  type Optimizer,
+  plateau,
+  type Schedule,
+} from '@imago/optim'
 import { rng } from '@imago/tensor'
 import type { Job } from '../jobs/job.js'
 import { trainModel } from '../jobs/train-model.js'
@@ -44,7 +53,7 @@ export function teacherJob(
       const units: MaxSquaredNorm['units'] = { 'fc1.weight': 'rows', 'fc2.weight': 'rows' }
       return trainModel(
         {
-          model: mlp(sizes, { rng: random.split('teacher'), dropout }),
+          model: mlp(sizes, { rng: random.split('teacher'), dropout, initial }),
           data: batches(train, {
             size: paper.batch,
             rng: random.split('teacher batches'),
@@ -85,7 +94,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       const rows = soft && soft.hardWeight === 0 ? unlabelled(train) : train
       return trainModel(
         {
-          model: mlp(paper.student.sizes, { rng: random.split('student') }),
+          model: mlp(paper.student.sizes, { rng: random.split('student'), initial }),
           data: batches(rows, { size: paper.batch, rng: random.split('student batches') }),
           test,
           loss: soft ? softTarget(soft) : hardLabel(),
@@ -101,6 +110,15 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
   }
 }
 
+const initial = { normal: paper.initialDeviation }
+
+/** How the rate goes from its peak. */
+const schedules: { readonly [name in Settings['schedule']]: (peak: number) => Schedule } = {
+  plateau: (peak) => plateau({ peak }),
+  cosine: (peak) => cosine({ peak }),
+  constant,
+}
+
 function optimizerConfig({ optimizer, schedule }: Settings): { optimizer: string; schedule: string } {
   return { optimizer, schedule: optimizer === 'sgd' ? 'hinton2012' : schedule }
 }
@@ -113,7 +131,7 @@ function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: M
       momentum: { from: 0.5, to: 0.99, epochs: Math.min(500, Math.max(1, Math.round(epochs / 3))) },
       ...(limit && { maxSquaredNorm: limit }),
     })
-  const adam = adamw({ rate: settings.schedule === 'cosine' ? cosine({ peak: rate }) : constant(rate) })
+  const adam = adamw({ rate: schedules[settings.schedule](rate) })
   return limit ? maxNormAfter(adam, limit) : adam
 }
 

@@ -104,12 +104,12 @@ function variantsOf(shop: Workshop, rate: number): { what: string; value: number
   })
   const other = (values: readonly number[], own: number): readonly number[] => values.filter((value) => value !== own)
   return [
-    ...[Math.ceil(settings.epochs / 3), settings.epochs * 2].map((value) => vary('epochs', value, { epochs: value })),
-    ...other([0, 0.1, 0.5], settings.hardWeight).map((value) =>
+    vary('epochs', settings.epochs * 2, { epochs: settings.epochs * 2 }),
+    ...other([0, 0.5], settings.hardWeight).map((value) =>
       vary('hard label share', value, { soft: { ...base.soft, hardWeight: value } }),
     ),
     ...other(settings.rates, rate).map((value) => vary('learning rate', value, { rate: value })),
-    ...other([2, 8, 20, 40], settings.temperature).map((value) =>
+    ...other([4, 20, 40], settings.temperature).map((value) =>
       vary('temperature', value, { soft: { ...base.soft, temperature: value } }),
     ),
   ]
