@@ -36,13 +36,18 @@ function holdOut({ members, labels }: Library, costs: readonly number[]) {
   return { outputs: members.map((rows) => logits(rows)), labels: Int32Array.from(labels), costs }
 }
 
+/** Each row comes twice with two labels, so that some rows are equally sure and not equally right. */
 function drawn(stages: number): fc.Arbitrary<{ library: Library; costs: readonly number[] }> {
   return fc.record({
-    library: genericLibraries({ members: 3, rows: 8, classes: 3 }).map((library) => ({
-      ...library,
+    library: genericLibraries({ members: 3, rows: 4, classes: 3 }).map(({ members, labels, weights }) => ({
       members: Array.from({ length: stages }, (_, s) =>
-        library.members[s % library.members.length]!.map((z) => z.map((v) => Math.fround(v * (s + 1) - s))),
+        members[s % members.length]!.flatMap((z) => {
+          const row = z.map((v) => Math.fround(v * (s + 1) - s))
+          return [row, row]
+        }),
       ),
+      labels: labels.flatMap((label) => [label, 1 - Math.min(label, 1)]),
+      weights,
     })),
     costs: fc.array(fc.integer({ min: 0, max: 20 }), { minLength: stages, maxLength: stages }),
   })

@@ -1,7 +1,7 @@
 import { type Predict, type Tensor, type TensorMap, tensor, tensorMap } from '@imago/tensor'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { cascade, MemberError, never } from '../src/index.js'
+import { cascade, evaluateCascade, MemberError, never } from '../src/index.js'
 import { libraries, logits, matrix, rowsOf, says, softmax } from './oracle.js'
 
 /** Stages as tables: an input row is its number, a stage looks it up and notes how many rows each of its calls had. */
@@ -118,6 +118,13 @@ describe('cascade', () => {
         ['nothing', tensor('float32', [2, 0], new Float32Array())],
       ]),
     ])
+  })
+
+  test('a confidence that is the threshold answers', async () => {
+    const outputs = await cascade([says([[0, 0]]), says([[1, 2]])], [0.5])(numbered([0]))
+    expect(stageOf(outputs)).toEqual([0])
+    const rows = { outputs: [logits([[0, 0]]), logits([[1, 2]])], labels: Int32Array.of(1), costs: [1, 1] }
+    expect(evaluateCascade({ ...rows, thresholds: [0.5] }).answered).toEqual([1, 0])
   })
 
   test('no rows: the first stage says how many classes there are', async () => {

@@ -108,9 +108,8 @@ describe('ensemble', () => {
         )
       })
     const broken: Predict = () => Promise.reject(new Error('first'))
-    await expect(ensemble([patient, broken], geometric(), { concurrent: true })(inputs)).rejects.toThrow(
-      /members\[1\].*first/,
-    )
+    const running = ensemble([patient, broken], geometric(), { concurrent: true })(inputs)
+    await expect(running).rejects.toMatchObject({ index: 1, message: 'ensemble: members[1] failed: first' })
     expect(stopped).toBe(true)
   })
 
