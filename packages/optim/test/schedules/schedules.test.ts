@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { constant, cosine, linear, type Progress, type Schedule, step, warmUp } from '../../src/index.js'
+import { constant, cosine, linear, type Progress, plateau, type Schedule, step, warmUp } from '../../src/index.js'
 
 const runs = fc.record({ epochs: fc.integer({ min: 2, max: 50 }), stepsPerEpoch: fc.integer({ min: 1, max: 40 }) })
 const value = fc.double({ min: 1e-6, max: 10, noNaN: true })
@@ -47,6 +47,20 @@ describe('closed forms', () => {
         expect(curve[(curve.length - 1) / 2]).toBeCloseTo((peak + floor) / 2, 12)
         expect(curve.at(-1)).toBe(floor)
         for (let i = 1; i < curve.length; i++) expect(curve[i]).toBeLessThan(curve[i - 1]!)
+      }),
+    )
+  })
+
+  test('plateau: the peak for a share of the run, then the cosine of what is left', () => {
+    const share = fc.constantFrom(0, 0.25, 0.5, 0.75)
+    fc.assert(
+      fc.property(value, runs, share, (peak, run, hold) => {
+        const four = { ...run, epochs: run.epochs * 4 }
+        const curve = all(plateau({ peak, hold }), four)
+        const from = hold * (curve.length - 1)
+        const rest = all(cosine({ peak }), { epochs: four.epochs * (1 - hold), stepsPerEpoch: run.stepsPerEpoch })
+        expect(curve.slice(0, from).every((x) => x === peak)).toBe(true)
+        for (const [i, x] of curve.slice(from).entries()) expect(x).toBeCloseTo(rest[i]!, 10)
       }),
     )
   })
