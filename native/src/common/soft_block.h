@@ -25,38 +25,83 @@ struct SoftTerm {
   double divergence[W];
 };
 
-/** Beyond this magnitude differences of logits may overflow float32. */
-inline constexpr float huge = 1e30f;
+/** Beyond this magnitude (times T where T < 1) log-ratios of logits may overflow float32. */
+inline constexpr float huge = 1e29f;
+/** Between these temperatures neither log-ratios of usual logits overflow float32 nor their squares underflow. */
+inline constexpr double coldest = 1e-20;
+inline constexpr double hottest = 1e9;
 
-/**
- * KL(p ‖ q) of a row with huge or excluded (−∞) logits, in float64; `usual` where they change nothing. It is infinite where the
- * teacher gives mass to a class that the student excludes.
- */
-template <class Source>
-double divergence_of_extremes(const float* student, const typename Source::Element* teacher, size_t classes, float student_max,
-                              float teacher_max, double temperature, double usual) {
-  const auto teacher_at = [&](size_t c) { return static_cast<double>(read_one<Source>(teacher + c)); };
-  bool is_usual = true;
-  for (size_t c = 0; c < classes; c++) {
-    const double z = static_cast<double>(student[c]), v = teacher_at(c);
-    const double limit = static_cast<double>(huge);
-    if (z == -__builtin_inf() && v > -__builtin_inf()) return __builtin_inf();
-    is_usual = is_usual && !(z > limit || (z < -limit && z > -__builtin_inf()) || v > limit || (v < -limit && v > -__builtin_inf()));
-  }
-  if (is_usual) return usual;
-  const auto log_q = [&](size_t c) { return (static_cast<double>(student[c]) - static_cast<double>(student_max)) / temperature; };
-  const auto log_p = [&](size_t c) { return (teacher_at(c) - static_cast<double>(teacher_max)) / temperature; };
-  double q_sum = 0, p_sum = 0, sum = 0;
-  for (size_t c = 0; c < classes; c++) {
-    q_sum += ::exp(log_q(c));
-    p_sum += ::exp(log_p(c));
-  }
-  for (size_t c = 0; c < classes; c++) {
-    const double p = ::exp(log_p(c)) / p_sum;
-    if (p > 0) sum += p * ((log_p(c) - ::log(p_sum)) - (log_q(c) - ::log(q_sum)));
-  }
-  return sum > 0 ? sum : 0;
+/** eᵘ − 1 − u without cancellation near 0. */
+inline double expm1_minus(double u) {
+  if (u > 1e-3 || u < -1e-3) return ::expm1(u) - u;
+  return u * u / 2 * (1 + u / 3 * (1 + u / 4 * (1 + u / 5)));
 }
+
+/** A row in float64, for what float32 cannot hold; the same formula as packages/kernels/src/reference/divergence-row.ts. */
+template <class Source>
+struct DoubleRow {
+  const float* student;
+  const typename Source::Element* teacher;
+  size_t classes;
+  double student_max;
+  double teacher_max;
+  double temperature;
+
+  __attribute__((always_inline)) double z(size_t c) const { return static_cast<double>(student[c]); }
+  __attribute__((always_inline)) double v(size_t c) const { return static_cast<double>(read_one<Source>(teacher + c)); }
+  /** e^((z − max)/T) and e^((v − max)/T). */
+  __attribute__((always_inline)) double student_exp(size_t c) const { return ::exp((z(c) - student_max) / temperature); }
+  __attribute__((always_inline)) double teacher_exp(size_t c) const { return ::exp((v(c) - teacher_max) / temperature); }
+
+  /** True where the student excludes (−∞) a class to which the teacher gives mass: KL is infinite. */
+  bool excludes() const {
+    for (size_t c = 0; c < classes; c++)
+      if (z(c) == -__builtin_inf() && teacher_exp(c) > 0) return true;
+    return false;
+  }
+
+  /** True where a finite logit lies beyond ±limit. */
+  bool has_beyond(double limit) const {
+    const auto beyond = [&](double x) { return x > limit || (x < -limit && x > -__builtin_inf()); };
+    for (size_t c = 0; c < classes; c++)
+      if (beyond(z(c)) || beyond(v(c))) return true;
+    return false;
+  }
+
+  /** KL(p ‖ q) in nats. */
+  double divergence() const {
+    double student_sum = 0, teacher_sum = 0;
+    size_t best = 0;
+    for (size_t c = 0; c < classes; c++) {
+      student_sum += student_exp(c);
+      teacher_sum += teacher_exp(c);
+      if (v(c) > v(best)) best = c;
+    }
+    // ln(q/p)_c = d_c − ln Σ p·eᵈ, d = (z − v)/T less its value at the teacher's best class: nothing cancels where q and p are close.
+    const auto lead = [&](size_t c) { return (z(c) - z(best)) / temperature; };
+    const auto d = [&](size_t c) { return ((z(c) - v(c)) - (z(best) - v(best))) / temperature; };
+    bool is_close = true;
+    double excess = 0;
+    for (size_t c = 0; c < classes; c++) {
+      is_close = is_close && lead(c) < 700;
+      const double p = teacher_exp(c) / teacher_sum;
+      excess += p > 0 && d(c) <= 1 ? p * ::expm1(d(c)) : ::exp(lead(c)) / teacher_sum - p;
+    }
+    const double log_sum = ::log1p(excess);
+    const double log_sums = ::log(student_sum / teacher_sum);
+    double sum = 0;
+    for (size_t c = 0; c < classes; c++) {
+      const double p = teacher_exp(c) / teacher_sum, q = student_exp(c) / student_sum;
+      const double apart = ((z(c) - student_max) - (v(c) - teacher_max)) / temperature - log_sums;
+      const double u = is_close ? d(c) - log_sum : apart;
+      if (p > 0)
+        sum += u > 1 || u < -1 ? q - p - p * u : p * expm1_minus(u);
+      else
+        sum += q;
+    }
+    return sum > 0 ? sum : 0;
+  }
+};
 
 template <class Layout, class Source>
 IMAGO_INLINE SoftTerm soft_term(const Rows& rows, const float* student, const typename Source::Element* teacher, size_t classes,
@@ -72,15 +117,23 @@ IMAGO_INLINE SoftTerm soft_term(const Rows& rows, const float* student, const ty
   SoftTerm term;
   term.student_max = z.max;
   term.comparison = compare<Layout>(s.z, s.v, n, z.max, v.max, s.difference, s.teacher, student_sum, teacher_sum, t);
-  const I is_extreme = (z.min < all(-huge)) | (v.min < all(-huge)) | (z.max > all(huge)) | (v.max > all(huge));
   float divergence[W];
   store(divergence, term.comparison.divergence);
   for (size_t i = 0; i < W; i++) term.divergence[i] = static_cast<double>(divergence[i]);
-  if (any(is_extreme))
-    for (size_t i = 0; i < rows.count; i++)
-      if (is_extreme[i])
-        term.divergence[i] = divergence_of_extremes<Source>(student_rows.row[i], teacher_rows.row[i], classes, z.max[i], v.max[i],
-                                                            temperature, term.divergence[i]);
+
+  const bool is_far = !(temperature >= coldest && temperature <= hottest);
+  const float limit = temperature < 1 ? huge * t.value : huge;
+  const I is_extreme = (z.min < all(-limit)) | (v.min < all(-limit)) | (z.max > all(limit)) | (v.max > all(limit));
+  if (is_far || any(is_extreme))
+    for (size_t i = 0; i < rows.count; i++) {
+      if (!is_far && !is_extreme[i]) continue;
+      const DoubleRow<Source> row{student_rows.row[i], teacher_rows.row[i], classes, static_cast<double>(z.max[i]),
+                                  static_cast<double>(v.max[i]), temperature};
+      if (row.excludes())
+        term.divergence[i] = __builtin_inf();
+      else if (is_far || row.has_beyond(static_cast<double>(limit)))
+        term.divergence[i] = row.divergence();
+    }
   return term;
 }
 

@@ -20,10 +20,10 @@ IMAGO_INLINE T* buffer(const imago_call* call, size_t position) {
 }
 IMAGO_INLINE size_t size(const imago_call* call, size_t position) { return static_cast<size_t>(call->scalars[position]); }
 
-/** Refuses what is not a temperature that float32 can hold with its inverse. */
+/** Refuses a temperature whose inverse, times a probability, float32 does not hold; packages/kernels/src/guard.ts has the same limits. */
 IMAGO_INLINE int check_temperature(const imago_call* call, double temperature) {
-  if (temperature >= 1e-38 && temperature <= 1e38) return 0;
-  return refuse(call, "temperature must be in [1e-38, 1e38], got %g", temperature);
+  if (temperature >= 1e-38 && temperature <= 1e30) return 0;
+  return refuse(call, "temperature must be in [1e-38, 1e30], got %g", temperature);
 }
 
 }  // namespace imago::IMAGO_ISA

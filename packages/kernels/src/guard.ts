@@ -22,15 +22,13 @@ const arrayOf = {
 export function memory<T extends keyof Memory>(caller: string, argument: string, value: Tensor, type: T): Memory[T] {
   const data: unknown = value.data
   const tag = ArrayBuffer.isView(data) ? (data as unknown as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] : ''
-  if (tag === 'Float16Array' && type === 'float16') {
-    const { buffer, byteOffset, byteLength } = data as ArrayBufferView
-    return new Uint16Array(buffer, byteOffset, byteLength / 2) as Memory[T]
-  }
-  if (tag !== arrayOf[type]) throw new ShapeError(caller, argument, `${type} over a ${arrayOf[type]}`, describe(data))
+  const isHalf = tag === 'Float16Array' && type === 'float16'
+  if (!isHalf && tag !== arrayOf[type])
+    throw new ShapeError(caller, argument, `${type} over a ${arrayOf[type]}`, describe(data))
   const view = data as Memory[T]
   if (Object.prototype.toString.call(view.buffer) === '[object SharedArrayBuffer]')
     throw new ArgumentError(caller, argument, 'in memory of its own (copy it: another thread may write)', view.buffer)
-  return view
+  return isHalf ? (new Uint16Array(view.buffer, view.byteOffset, view.length) as Memory[T]) : view
 }
 
 /** Refuse memory that is written and overlaps memory that is read; `sameAs` may be the very same array. */
@@ -54,17 +52,31 @@ export function checkDisjoint(
   }
 }
 
-/** A finite number > 0. */
+/** A finite number > 0 that float32 holds as a normal number: kernels take smaller ones for 0. */
 export function positive(caller: string, argument: string, value: unknown): number {
-  if (typeof value !== 'number' || !(value > 0 && value < Number.POSITIVE_INFINITY))
-    throw new ArgumentError(caller, argument, 'a finite number > 0', value)
+  if (typeof value !== 'number' || !(value >= 2 ** -126 && Number.isFinite(Math.fround(value))))
+    throw new ArgumentError(caller, argument, 'a finite number > 0 (of float32, at least 2⁻¹²⁶)', value)
   return value
 }
 
-/** A finite number. */
+/** A finite number, in float32 too. */
 export function finite(caller: string, argument: string, value: unknown): number {
-  if (typeof value !== 'number' || !Number.isFinite(value))
-    throw new ArgumentError(caller, argument, 'a finite number', value)
+  if (typeof value !== 'number' || !Number.isFinite(Math.fround(value)))
+    throw new ArgumentError(caller, argument, 'a finite number (of float32)', value)
+  return value
+}
+
+/** The temperatures at which float32 holds (q − p)/T; check_temperature in native/src/cpu/kernel.h has the same. */
+const temperatures = { least: 1e-38, most: 1e30 }
+
+/**
+ * T of a softmax: a number in [1e-38, 1e30], on every backend.
+ * @throws ArgumentError naming the caller
+ */
+export function checkTemperature(caller: string, value: unknown): number {
+  const { least, most } = temperatures
+  if (typeof value !== 'number' || !(value >= least && value <= most))
+    throw new ArgumentError(caller, 'temperature', `a number in [${least}, ${most}]`, value)
   return value
 }
 

@@ -1,11 +1,11 @@
-import { softTargetLoss } from '@imago/kernels'
+import { checkTemperature, softTargetLoss } from '@imago/kernels'
 import { ArgumentError, tensorMap } from '@imago/tensor'
 import { classifierRows } from './classifier-rows.js'
 import { gradientBuffer } from './gradient-buffer.js'
 import type { Loss } from './loss.js'
 
 export interface SoftTargetOptions {
-  /** T > 0: both softmaxes are taken of logits / T. */
+  /** T in [1e-38, 1e30]: both softmaxes are taken of logits / T. */
   readonly temperature: number
   /** a in [0, 1]: the share of the cross entropy with the labels; default 0. A relative weight h is `hardWeightOf(h)`. */
   readonly hardWeight?: number
@@ -24,9 +24,8 @@ export interface SoftTargetOptions {
  * @throws ArgumentError for T ≤ 0 and a outside [0, 1]
  */
 export function softTarget(options: SoftTargetOptions): Loss {
-  const { temperature, output = 'logits' } = options
-  if (!(typeof temperature === 'number' && temperature > 0 && Number.isFinite(temperature)))
-    throw new ArgumentError('softTarget', 'temperature', 'a finite number > 0', temperature)
+  const { output = 'logits' } = options
+  const temperature = checkTemperature('softTarget', options.temperature)
   const hardWeight = options.hardWeight ?? 0
   if (!(typeof hardWeight === 'number' && hardWeight >= 0 && hardWeight <= 1))
     throw new ArgumentError('softTarget', 'hardWeight', 'in [0, 1]', hardWeight)

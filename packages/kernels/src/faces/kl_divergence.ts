@@ -1,6 +1,6 @@
 import { ArgumentError, type Tensor } from '@imago/tensor'
 import { run } from '../backend.js'
-import { positive } from '../guard.js'
+import { checkTemperature } from '../guard.js'
 import type { RowLoss } from './cross_entropy.js'
 import { type RowOptions, rows } from './rows.js'
 
@@ -9,7 +9,7 @@ export interface KlDivergenceOptions extends RowOptions {
   readonly student: Tensor
   /** Logits `[N, C]`, float32; −∞ is no mass. */
   readonly teacher: Tensor
-  /** T, a finite number > 0; 1 unless given. */
+  /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
 }
 
@@ -22,7 +22,7 @@ export function klDivergence(options: KlDivergenceOptions): RowLoss {
   const caller = 'klDivergence'
   const r = rows(caller, options)
   if (r.teacher === null) throw new ArgumentError(caller, 'teacher', 'a tensor [N, C]', undefined)
-  const temperature = positive(caller, 'temperature', options.temperature ?? 1)
+  const temperature = checkTemperature(caller, options.temperature ?? 1)
   const result = new Float64Array(1)
   run(
     caller,

@@ -1,6 +1,6 @@
 import { ArgumentError, type Tensor } from '@imago/tensor'
 import { run } from '../backend.js'
-import { fraction, positive } from '../guard.js'
+import { checkTemperature, fraction } from '../guard.js'
 import { ignoreIndexOf, type LabelOptions, type RowOptions, rows } from './rows.js'
 
 export interface SoftTargetLossOptions extends RowOptions, LabelOptions {
@@ -8,7 +8,7 @@ export interface SoftTargetLossOptions extends RowOptions, LabelOptions {
   readonly student: Tensor
   /** Logits `[N, C]`, float32, float16 or bfloat16; −∞ is no mass. */
   readonly teacher: Tensor
-  /** T, a finite number > 0. */
+  /** T in [1e-38, 1e30]. */
   readonly temperature: number
   /** Classes `[N]`, int32; −1: unlabelled, the soft term only. */
   readonly labels?: Tensor | undefined
@@ -40,7 +40,7 @@ const teacherTypes = ['float32', 'float16', 'bfloat16'] as const
 export function softTargetLoss(options: SoftTargetLossOptions): SoftTargetLoss {
   const caller = 'softTargetLoss'
   const r = rows(caller, options, teacherTypes)
-  const temperature = positive(caller, 'temperature', options.temperature)
+  const temperature = checkTemperature(caller, options.temperature)
   const hardWeight = fraction(caller, 'hardWeight', options.hardWeight ?? 0)
   if (hardWeight > 0 && r.labels === null)
     throw new ArgumentError(caller, 'labels', 'given where hardWeight > 0', undefined)

@@ -1,11 +1,11 @@
 import { dims, elementCount, ShapeError, type Tensor, tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
-import { checkDisjoint, memory, positive } from '../guard.js'
+import { checkDisjoint, checkTemperature, memory } from '../guard.js'
 
 export interface SoftmaxOptions {
   /** Logits `[..., C]`, float32. */
   readonly logits: Tensor
-  /** T, a finite number > 0; 1 unless given. */
+  /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
   /** Return log softmax, in nats. */
   readonly log?: boolean | undefined
@@ -25,7 +25,7 @@ export function softmax(options: SoftmaxOptions): Tensor<'float32'> {
   const { C } = dims(caller, { logits: [logits, '... C', 'float32'] }) as { C: number }
   dims(caller, { out: [out, logits.dims.join(' '), 'float32'] })
   if (C === 0) throw new ShapeError(caller, 'logits', '[..., C] with at least one class', `[${logits.dims.join(', ')}]`)
-  const temperature = positive(caller, 'temperature', options.temperature ?? 1)
+  const temperature = checkTemperature(caller, options.temperature ?? 1)
   const read = memory(caller, 'logits', logits, 'float32')
   const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(read.length)
   if (out) checkDisjoint(caller, 'out', written, { logits: read }, read)

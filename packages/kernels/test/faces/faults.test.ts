@@ -137,7 +137,7 @@ describe('memory that a kernel may not touch', () => {
 })
 
 describe('numbers out of range', () => {
-  const bad = [0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4', null, 4n]
+  const bad = [0, -1, 1e-39, 1e31, Number.NaN, Number.POSITIVE_INFINITY, '4', null, 4n]
   test.each(bad)('temperature %s', (temperature) => {
     const t = temperature as number
     const calls = [
@@ -152,7 +152,7 @@ describe('numbers out of range', () => {
     for (const call of calls) {
       const error = thrown(call)
       expect(error).toBeInstanceOf(ArgumentError)
-      expect(error.message).toMatch(/"temperature" must be a finite number > 0, got/)
+      expect(error.message).toMatch(/"temperature" must be a number in \[1e-38, 1e\+30\], got/)
     }
   })
 
@@ -171,6 +171,9 @@ describe('numbers out of range', () => {
     const adam = { parameter: student(), gradient: teacher(), m: teacher(), v: teacher(), rate: 1 }
     for (const step of [0, 1.5, -1]) expect(thrown(() => adamw({ ...adam, step }))).toBeInstanceOf(ArgumentError)
     expect(thrown(() => adamw({ ...adam, step: 1, beta1: 1 }))).toBeInstanceOf(ArgumentError)
+    // A kernel would take this ε for 0, and 0/0 for the step of an element that never had a gradient.
+    expect(thrown(() => adamw({ ...adam, step: 1, epsilon: 1e-40 }))).toBeInstanceOf(ArgumentError)
+    expect(thrown(() => adamw({ ...adam, step: 1, weightDecay: 1e300 }))).toBeInstanceOf(ArgumentError)
     for (const probability of [-0.1, 1, 0.999999, Number.NaN])
       expect(thrown(() => dropoutMask({ dims: [3], probability, rng: rng(1) }))).toBeInstanceOf(ArgumentError)
     expect(thrown(() => dropoutMask({ probability: 0.5, rng: rng(1) }))).toBeInstanceOf(ArgumentError)
@@ -222,6 +225,20 @@ describe.each(backends().filter(({ available }) => available))('rows that $name 
       expect(error).toBeInstanceOf(NumericError)
       expect(error.message).toMatch(/row 1/)
     }
+  })
+
+  test.skipIf(!('Float16Array' in globalThis))('a Float16Array is read as its bits, and not from shared memory', () => {
+    const Half = (globalThis as unknown as { Float16Array: new (from: number[] | SharedArrayBuffer) => Float32Array })
+      .Float16Array
+    const of = (data: Float32Array | Uint16Array) =>
+      softTargetLoss({
+        student: student(),
+        teacher: { type: 'float16', dims: [2, 3], data } as Tensor,
+        temperature: 1,
+        backend,
+      })
+    expect(of(new Half([1, 2, 3, 0, 0, 0])).value).toBe(of(Uint16Array.of(0x3c00, 0x4000, 0x4200, 0, 0, 0)).value)
+    expect(thrown(() => of(new Half(new SharedArrayBuffer(12)))).message).toMatch(/another thread/)
   })
 
   test('a row of −∞ alone, and half-precision NaN', () => {

@@ -92,6 +92,18 @@ const extremes: LossRowsCase[] = [
   but('all rows ignored', ({ rows }) => ({ labels: new Int32Array(rows).fill(-100) })),
   but('all weights 0', ({ rows }) => ({ rowWeights: new Float32Array(rows) })),
   but('tiny and huge weights', () => ({ rowWeights: Float32Array.of(1e-20, 1e20, 1, 0, 1e-3) })),
+  // In float32 the square of a log-ratio underflows from T = 1e19 on.
+  ...[1e-38, 1e-10, 1e12, 1e19, 1e30].map((T) => but(`T = ${T.toExponential()}`, () => ({}), [5, 10, T])),
+  but('a hundred classes at T = 1e30', () => ({}), [3, 100, 1e30]),
+  but(
+    '-Infinity on the same classes at T = 1e30',
+    ({ student, teacher }) => ({
+      ...unlabelled,
+      student: student.map((z, i) => (i % 4 ? z : -inf)),
+      teacher: teacher.map((v, i) => (i % 4 ? v : -inf)),
+    }),
+    [5, 10, 1e30],
+  ),
   but('student = teacher', ({ teacher }) => ({ student: teacher.slice() })),
   but('all logits equal', ({ student }) => ({ student: student.map(() => 7), teacher: student.map(() => -3) })),
   but('-0 and denormals', ({ student }) => ({ student: student.map((z, i) => (i % 2 ? -0 : z * 1e-40)) })),
