@@ -104,12 +104,12 @@ function variantsOf(shop: Workshop, rate: number): { what: string; value: number
   })
   const other = (values: readonly number[], own: number): readonly number[] => values.filter((value) => value !== own)
   return [
-    vary('epochs', settings.epochs * 2, { epochs: settings.epochs * 2 }),
+    vary('epochs', Math.ceil(settings.epochs / 3), { epochs: Math.ceil(settings.epochs / 3) }),
     ...other([0, 0.5], settings.hardWeight).map((value) =>
       vary('hard label share', value, { soft: { ...base.soft, hardWeight: value } }),
     ),
     ...other(settings.rates, rate).map((value) => vary('learning rate', value, { rate: value })),
-    ...other([4, 20, 40], settings.temperature).map((value) =>
+    ...other([4, 20], settings.temperature).map((value) =>
       vary('temperature', value, { soft: { ...base.soft, temperature: value } }),
     ),
   ]
