@@ -7,22 +7,43 @@ export function activeValues(
   wrt: readonly string[],
   rules: RuleTable,
   shapes: ReadonlyMap<string, ValueInfo>,
-): ReadonlySet<string> {
+): Set<string> {
   const active = new Set(wrt)
-  for (const node of graph.nodes) {
-    const entry = rules[ruleKey(node)]
-    if (entry !== undefined && 'zero' in entry) continue
-    if (!readsOf(node).some((input) => active.has(input))) continue
-    for (const output of node.outputs) if (output !== '' && carriesGradient(shapes.get(output))) active.add(output)
-  }
+  for (const node of graph.nodes) for (const output of activeOutputs(node, active, rules, shapes)) active.add(output)
   return active
 }
 
-/** Values that nothing but a product with one of these masks reads → that product. */
-export function maskedValues(graph: Graph, masks: ReadonlySet<string>): ReadonlyMap<string, string> {
+/** The outputs of one node that are active where these of its inputs are. */
+export function activeOutputs(
+  node: Node,
+  active: ReadonlySet<string>,
+  rules: RuleTable,
+  shapes: ReadonlyMap<string, ValueInfo>,
+): readonly string[] {
+  const entry = rules[ruleKey(node)]
+  if (entry !== undefined && 'zero' in entry) return []
+  if (!readsOf(node).some((input) => active.has(input))) return []
+  return node.outputs.filter((output) => output !== '' && carriesGradient(shapes.get(output)))
+}
+
+/** Value → the nodes that read it. */
+export function readersOf(graph: Graph): ReadonlyMap<string, readonly Node[]> {
   const readers = new Map<string, Node[]>()
   for (const node of graph.nodes)
-    for (const name of readsOf(node)) readers.set(name, [...(readers.get(name) ?? []), node])
+    for (const name of readsOf(node)) {
+      const known = readers.get(name)
+      if (known === undefined) readers.set(name, [node])
+      else known.push(node)
+    }
+  return readers
+}
+
+/** Values that nothing but a product with one of these masks reads → that product. */
+export function maskedValues(
+  graph: Graph,
+  masks: ReadonlySet<string>,
+  readers: ReadonlyMap<string, readonly Node[]>,
+): ReadonlyMap<string, string> {
   const outputs = new Set(graph.outputs.map((output) => output.name))
   const masked = new Map<string, string>()
   for (const [name, [reader, ...others]] of readers)

@@ -10,7 +10,8 @@ import {
   type ValueInfo,
 } from '@imago/onnx'
 import { UnsupportedError } from '@imago/tensor'
-import type { FloatType, RuleContext } from './rule.js'
+import { replay } from './replay.js'
+import type { FloatType, RuleContext, RuleTable } from './rule.js'
 
 /** What the rules of one program share. */
 export interface Workspace {
@@ -20,7 +21,18 @@ export interface Workspace {
   readonly forward: Builder
   readonly shapes: Map<string, ValueInfo>
   readonly constants: ReadonlyMap<string, ConstantTensor>
-  readonly active: ReadonlySet<string>
+  readonly active: Set<string>
+  /** Forward value → the nodes that read it. */
+  readonly readers: ReadonlyMap<string, readonly Node[]>
+  /** Values that are forward values computed again, among the backward nodes. */
+  readonly again: Set<string>
+  readonly rules: RuleTable
+  /** Run the rule of a node, which adds to these cotangents; gives the forward node, rewritten if the rule asked for it. */
+  readonly backpropagate: (
+    node: Node,
+    flowing: readonly (string | undefined)[],
+    cotangents: Map<string, string[]>,
+  ) => Node
   /** Symbolic sizes that can be read off a backward input (a cotangent) without saving anything. */
   readonly carriers: readonly Carrier[]
   /** Value → its product with a dropout mask, where nothing else reads it. */
@@ -59,13 +71,16 @@ export function contextOf(node: Node, work: Workspace): RuleContext {
       shape(value) ??
       refuse(`the rank of "${value}" is not known; fold constants first, or give it in the option "shapes"`),
     type,
+    isBool: (value) => shapes.get(value)?.type === 'bool',
     constant: (value) => {
-      const found = constants.get(value)
+      const found = constants.get(value) ?? b.graph().initializers.get(value)
       return found === undefined ? undefined : tensorOf(found)
     },
     scalar: (value, like) => b.scalar(value, type(like)),
     shapeOf: (value) => shapeOf(value, shape(value), work),
     masked: (value) => work.masked.get(value),
+    readers: (value) => work.readers.get(value) ?? [],
+    replay: (cotangents, compute) => replay(node, cotangents, compute, work),
     forwardName: (hint) => forwardName(hint, work),
     refuse,
   }
@@ -77,6 +92,7 @@ function shapeOf(value: string, shape: Shape | undefined, work: Workspace): stri
   if (parts?.every((part) => part !== undefined))
     return parts.length === 1 ? parts[0]! : parts.length === 0 ? b.ints([]) : b.op('Concat', parts, { axis: 0 })
   return once(`shape of ${value}`, work, () => {
+    if (work.again.has(value)) return b.op('Shape', [value])
     const name = forwardName(`shape:${value}`, work)
     work.forward.op('Shape', [value], {}, { outputs: [name] })
     work.shapes.set(name, { name, type: 'int64', ...(shape && { shape: [shape.length] }) })

@@ -1,14 +1,18 @@
 import type { RuleTable } from './rule.js'
 import { activation } from './rules/activation.js'
 import { arithmetic } from './rules/arithmetic.js'
+import { attentions } from './rules/attention.js'
 import { convolution } from './rules/conv.js'
 import { linear } from './rules/linear.js'
+import { loss } from './rules/loss.js'
 import { normalization } from './rules/normalization.js'
 import { pool } from './rules/pool.js'
 import { reduce } from './rules/reduce.js'
 import { refusals } from './rules/refusals.js'
+import { scatter } from './rules/scatter.js'
 import { shape } from './rules/shape.js'
 import { softmax } from './rules/softmax.js'
+import { trigonometry } from './rules/trigonometry.js'
 import { zeros } from './rules/zeros.js'
 
 /** Every rule that imago has. Add yours: `{ ...defaultRules, MyOp: rule }`. */
@@ -18,10 +22,14 @@ export const defaultRules: RuleTable = {
   ...pool,
   ...normalization,
   ...activation,
+  ...trigonometry,
+  ...attentions,
+  ...loss,
   ...softmax,
   ...arithmetic,
   ...reduce,
   ...shape,
+  ...scatter,
   ...zeros,
   ...refusals,
 }

@@ -1,4 +1,4 @@
-import { equalDim, equalShape, type Shape, typeCode } from '@imago/onnx'
+import { type Builder, equalDim, equalShape, type Shape, typeCode } from '@imago/onnx'
 import { range } from './axes.js'
 import type { RuleContext } from './rule.js'
 
@@ -91,4 +91,22 @@ export function mask(ctx: RuleContext, condition: string, like: string): string 
 /** The sizes, if all of them are numbers. */
 export function staticSizes(shape: Shape | undefined): readonly number[] | undefined {
   return shape?.every((dim) => typeof dim === 'number') ? (shape as readonly number[]) : undefined
+}
+
+/** The sum of everything that flowed back to a value; emitted once. */
+export function sumOf(value: string, cotangents: Map<string, string[]>, b: Builder): string | undefined {
+  const parts = cotangents.get(value)
+  if (parts === undefined || parts.length <= 1) return parts?.[0]
+  const sum = b.op(parts.length === 2 ? 'Add' : 'Sum', parts)
+  cotangents.set(value, [sum])
+  return sum
+}
+
+/** Backward nodes as formulas; numbers are constants of the type of `like`. */
+export function formulas(ctx: RuleContext, like: string): (op: string, ...operands: (string | number)[]) => string {
+  return (name, ...operands) =>
+    ctx.b.op(
+      name,
+      operands.map((operand) => (typeof operand === 'number' ? ctx.scalar(operand, like) : operand)),
+    )
 }

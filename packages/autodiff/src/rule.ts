@@ -58,6 +58,8 @@ export interface RuleContext {
   /** The shape; refuses where the rank is unknown. */
   ranked(value: string): Shape
   type(value: string): FloatType
+  /** True where the value is known to be of truth values. */
+  isBool(value: string): boolean
   /** The tensor behind an initializer or a Constant node; undefined for anything that is fed, trained or computed. */
   constant(value: string): Tensor | undefined
   /** A scalar constant of the type of `like`. */
@@ -69,6 +71,16 @@ export interface RuleContext {
    * cotangent is not zero, and is kept anyway, so a rule that asks only for the sign can name it instead.
    */
   masked(value: string): string | undefined
+  /** The forward nodes that read a value. */
+  readers(value: string): readonly Node[]
+  /**
+   * The gradients of the node's inputs by way of other ops: `compute` emits backward nodes that compute the node's outputs again
+   * (undefined where no cotangent came), and these are differentiated by their own rules.
+   */
+  replay(
+    cotangents: readonly (string | undefined)[],
+    compute: () => readonly (string | undefined)[],
+  ): readonly (string | null | undefined)[]
   /** A fresh name for an extra output of a forward node. */
   forwardName(hint: string): string
   /** Refuse this node: throws UnsupportedError that names it. */

@@ -1,10 +1,11 @@
 import { builder, type Graph, inferShapes, type Node, nodeLabel, type Shape, type ValueInfo } from '@imago/onnx'
 import { ArgumentError, NotFoundError, UnsupportedError } from '@imago/tensor'
-import { activeValues, maskedValues } from './activity.js'
+import { activeValues, maskedValues, readersOf } from './activity.js'
 import { assemble } from './assemble.js'
 import { constantsOf } from './constants.js'
 import { type Carrier, contextOf, type Workspace } from './context.js'
 import { defaultRules } from './default-rules.js'
+import { sumOf } from './emit.js'
 import type { NoiseInput, StatisticUpdate, VjpProgram } from './program.js'
 import { type RuleTable, ruleKey } from './rule.js'
 
@@ -54,15 +55,21 @@ export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
     for (const [axis, dim] of shape.entries()) if (typeof dim === 'string') carriers.push({ value: name, axis, dim })
   }
   const active = activeValues(graph, wrt, rules, shapes)
-  const masked = maskedValues(graph, new Set(noise.map((input) => input.name)))
-  const work: Workspace = { b, forward, shapes, constants, active, carriers, masked, emitted: new Map() }
+  const readers = readersOf(graph)
+  const masked = maskedValues(graph, new Set(noise.map((input) => input.name)), readers)
+  const work: Workspace = {
+    ...{ b, forward, shapes, constants, active, readers, rules, carriers, masked },
+    again: new Set(),
+    emitted: new Map(),
+    backpropagate: (node, flowing, into) => backpropagate(node, flowing, into, work),
+  }
 
   const nodes = [...graph.nodes]
   for (let i = nodes.length - 1; i >= 0; i--) {
     const node = nodes[i]!
-    const flowing = node.outputs.map((output) => (active.has(output) ? total(output, cotangents, work) : undefined))
+    const flowing = node.outputs.map((output) => (active.has(output) ? sumOf(output, cotangents, b) : undefined))
     if (flowing.every((value) => value === undefined)) continue
-    nodes[i] = backpropagate(node, flowing, rules, cotangents, work)
+    nodes[i] = backpropagate(node, flowing, cotangents, work)
   }
 
   return assemble({
@@ -70,7 +77,7 @@ export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
     work,
     nodes,
     wrt,
-    gradients: new Map(wrt.map((name) => [name, total(name, cotangents, work)])),
+    gradients: new Map(wrt.map((name) => [name, sumOf(name, cotangents, b)])),
     seeds: seedInputs,
     noise,
     statistics,
@@ -81,11 +88,10 @@ export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
 function backpropagate(
   node: Node,
   flowing: readonly (string | undefined)[],
-  rules: RuleTable,
   cotangents: Map<string, string[]>,
   work: Workspace,
 ): Node {
-  const entry = rules[ruleKey(node)]
+  const entry = work.rules[ruleKey(node)]
   if (entry === undefined)
     throw new UnsupportedError(
       `${nodeLabel(node)} cannot be differentiated`,
@@ -112,15 +118,6 @@ function backpropagate(
     if (gradient !== null) cotangents.set(input, [...(cotangents.get(input) ?? []), gradient])
   }
   return used
-}
-
-/** The sum of everything that flowed back to a value; emitted once. */
-function total(value: string, cotangents: Map<string, string[]>, { b }: Workspace): string | undefined {
-  const parts = cotangents.get(value)
-  if (parts === undefined || parts.length <= 1) return parts?.[0]
-  const sum = b.op(parts.length === 2 ? 'Add' : 'Sum', parts)
-  cotangents.set(value, [sum])
-  return sum
 }
 
 function knownShapes(graph: Graph, given: ReadonlyMap<string, ValueInfo> = new Map()): Map<string, ValueInfo> {

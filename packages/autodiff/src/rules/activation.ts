@@ -64,20 +64,43 @@ const hardSwish = elementwise(({ x, dY, op }) => {
   return op('Mul', dY, op('Where', op('Less', x, -3), 0, op('Where', op('Greater', x, 3), 1, slope)))
 })
 
-const gelu = elementwise(({ x, dY, op, node }) => {
-  if (stringAttribute(node, 'approximate', 'none') === 'tanh') {
-    // u = √(2/π)(x + 0.044715x³);  d/dx ½x(1 + tanh u) = ½(1 + t) + ½x(1 − t²)·√(2/π)(1 + 3·0.044715x²)
-    const c = Math.sqrt(2 / Math.PI)
-    const square = op('Mul', x, x)
-    const t = op('Tanh', op('Mul', op('Mul', x, c), op('Add', op('Mul', square, 0.044715), 1)))
-    const slope = op('Mul', op('Add', op('Mul', square, 3 * 0.044715), 1), c)
-    const tail = op('Mul', op('Mul', x, op('Sub', 1, op('Mul', t, t))), slope)
-    return op('Mul', dY, op('Mul', op('Add', op('Add', t, 1), tail), 0.5))
-  }
+/** y = x·tanh(softplus(x)) */
+const mish = elementwise(({ x, dY, op }) => {
+  const t = op('Tanh', op('Softplus', x))
+  const tail = op('Mul', op('Mul', x, op('Sigmoid', x)), op('Sub', 1, op('Mul', t, t)))
+  return op('Mul', dY, op('Add', t, tail))
+})
+
+/** y = x·s, s = sigmoid(αx) */
+const swish = elementwise(({ x, y, dY, op, node }) => {
+  const alpha = floatAttribute(node, 'alpha', 1)
+  const s = op('Sigmoid', alpha === 1 ? x : op('Mul', x, alpha))
+  const tail = op('Mul', y, op('Sub', 1, s))
+  return op('Mul', dY, op('Add', s, alpha === 1 ? tail : op('Mul', tail, alpha)))
+})
+
+/** u = √(2/π)(x + 0.044715x³);  d/dx ½x(1 + tanh u) = ½(1 + t) + ½x(1 − t²)·√(2/π)(1 + 3·0.044715x²) */
+function geluByTanh({ x, dY, op }: Formula): string {
+  const c = Math.sqrt(2 / Math.PI)
+  const square = op('Mul', x, x)
+  const t = op('Tanh', op('Mul', op('Mul', x, c), op('Add', op('Mul', square, 0.044715), 1)))
+  const slope = op('Mul', op('Add', op('Mul', square, 3 * 0.044715), 1), c)
+  const tail = op('Mul', op('Mul', x, op('Sub', 1, op('Mul', t, t))), slope)
+  return op('Mul', dY, op('Mul', op('Add', op('Add', t, 1), tail), 0.5))
+}
+
+const gelu = elementwise((formula) => {
+  const { x, dY, op, node } = formula
+  if (stringAttribute(node, 'approximate', 'none') === 'tanh') return geluByTanh(formula)
   // d/dx x·Φ(x) = Φ(x) + x·φ(x), with z = x/√2: ½(1 + erf z + z·e^(−z²)·2/√π)
   const z = op('Mul', x, Math.SQRT1_2)
   const density = op('Mul', op('Mul', z, TWO_OVER_SQRT_PI), op('Exp', op('Neg', op('Mul', z, z))))
   return op('Mul', dY, op('Mul', op('Add', op('Add', op('Erf', z), density), 1), 0.5))
+})
+
+const fastGelu = elementwise((formula) => {
+  if (formula.node.inputs[1]) return formula.ctx.refuse('its bias is fused into it; export the model without fusion')
+  return geluByTanh(formula)
 })
 
 /** The slope may be trained: dSlope = Σ dY·min(x, 0). */
@@ -92,7 +115,7 @@ const pRelu: Rule = (node, ctx, [dY]) => {
   ]
 }
 
-/** y = min(max(x, lo), hi): the gradient flows where the output lies strictly between the bounds. */
+/** y = min(max(x, lo), hi): the gradient flows where the output lies strictly between the bounds. Bounds that cross give hi. */
 const clip: Rule = (node, ctx, [dY]) => {
   const { b } = ctx
   const [x, lo, hi] = node.inputs as [string, string?, string?]
@@ -101,12 +124,20 @@ const clip: Rule = (node, ctx, [dY]) => {
   const below = hi ? b.op('Less', [y, hi]) : undefined
   const inside = above && below ? b.op('And', [above, below]) : (above ?? below)
   const dX = (): string => (inside === undefined ? dY! : b.op('Mul', [dY!, mask(ctx, inside, x)]))
+  const atLow = (low: string, high: string | undefined): string => {
+    const below = b.op('Less', [x, low])
+    return high ? b.op('And', [below, b.op('LessOrEqual', [low, high])]) : below
+  }
+  const atHigh = (low: string | undefined, high: string): string => {
+    const above = b.op('Greater', [x, high])
+    return low ? b.op('Or', [above, b.op('Greater', [low, high])]) : above
+  }
   const dBound = (beyond: string, bound: string): string =>
     unbroadcast(ctx, b.op('Mul', [dY!, mask(ctx, beyond, x)]), y, bound)
   return [
     ctx.needs(0) ? dX() : undefined,
-    lo && ctx.needs(1) ? dBound(b.op('Less', [x, lo]), lo) : undefined,
-    hi && ctx.needs(2) ? dBound(b.op('Greater', [x, hi]), hi) : undefined,
+    lo && ctx.needs(1) ? dBound(atLow(lo, hi), lo) : undefined,
+    hi && ctx.needs(2) ? dBound(atHigh(lo, hi), hi) : undefined,
   ]
 }
 
@@ -133,6 +164,7 @@ export const activation: RuleTable = {
   Clip: clip,
   Gelu: gelu,
   'com.microsoft.Gelu': gelu,
+  'com.microsoft.FastGelu': fastGelu,
   Erf: elementwise(({ x, dY, op }) =>
     op('Mul', dY, op('Mul', op('Exp', op('Neg', op('Mul', x, x))), TWO_OVER_SQRT_PI)),
   ),
@@ -142,6 +174,9 @@ export const activation: RuleTable = {
   Neg: elementwise(({ dY, op }) => op('Neg', dY)),
   Abs: elementwise(({ x, dY, op }) => op('Mul', dY, op('Sign', x))),
   Reciprocal: elementwise(({ y, dY, op }) => op('Neg', op('Mul', dY, op('Mul', y, y)))),
-  Sin: elementwise(({ x, dY, op }) => op('Mul', dY, op('Cos', x))),
-  Cos: elementwise(({ x, dY, op }) => op('Neg', op('Mul', dY, op('Sin', x)))),
+  Mish: mish,
+  Swish: swish,
+  Shrink: elementwise(({ x, dY, op, mask, node }) =>
+    op('Mul', dY, mask(op('Greater', op('Abs', x), floatAttribute(node, 'lambd', 0.5)))),
+  ),
 }

@@ -47,6 +47,18 @@ const extreme: Rule = (node, ctx, [dY]) => {
   )
 }
 
+/** y = p − q·⌊p/q⌋, or with fmod p − q·trunc(p/q): the whole number of times is (p − y)/q. */
+const mod: Rule = (node, ctx, [dY]) => {
+  const { b } = ctx
+  const [p, q] = node.inputs as [string, string]
+  const y = node.outputs[0]!
+  const times = (): string => b.op('Round', [b.op('Div', [b.op('Sub', [p, y]), q])])
+  return [
+    ctx.needs(0) ? unbroadcast(ctx, dY!, y, p) : undefined,
+    ctx.needs(1) ? b.op('Neg', [unbroadcast(ctx, b.op('Mul', [dY!, times()]), y, q)]) : undefined,
+  ]
+}
+
 const mean: Rule = (node, ctx, [dY]) => {
   const share = ctx.b.op('Div', [dY!, ctx.scalar(node.inputs.length, node.inputs[0]!)])
   return node.inputs.map((input, i) => (ctx.needs(i) ? unbroadcast(ctx, share, node.outputs[0]!, input) : undefined))
@@ -103,6 +115,7 @@ export const arithmetic: RuleTable = {
   Mean: mean,
   Max: extreme,
   Min: extreme,
+  Mod: mod,
   Pow: pow,
   Where: where,
 }

@@ -1,10 +1,10 @@
-import { intsAttribute, stringAttribute } from '@imago/onnx'
+import { intsAttribute, type Node, stringAttribute } from '@imago/onnx'
 import { range } from '../axes.js'
 import { convInputGradient } from '../conv-input.js'
 import { convWeightGradient } from '../conv-weight.js'
 import { staticSizes } from '../emit.js'
 import type { Rule, RuleContext, RuleTable } from '../rule.js'
-import { spatial, windowOf } from '../window.js'
+import { spatial, type Window, windowOf } from '../window.js'
 
 function filterSizes(ctx: RuleContext, W: string): readonly number[] {
   return staticSizes(ctx.ranked(W)) ?? ctx.refuse(`the sizes of its filters "${W}" are not known`)
@@ -33,9 +33,7 @@ const convTranspose: Rule = (node, ctx, [dY]) => {
   const { b } = ctx
   const [x, W] = node.inputs as [string, string]
   const [channelsIn, perGroup, ...kernel] = filterSizes(ctx, W) as [number, number, ...number[]]
-  if (/^SAME/.test(stringAttribute(node, 'auto_pad', 'NOTSET')) || intsAttribute(node, 'output_shape', undefined))
-    return ctx.refuse('its padding follows from an output shape; write "pads" and "output_padding" instead')
-  const window = windowOf(node, ctx, node.outputs[0]!, kernel)
+  const window = transposedWindow(node, ctx, x, kernel)
   const { strides, dilations, before, after, group } = window
   const attributes = { kernel_shape: kernel, strides, dilations, pads: [...before, ...after], group }
   const extra = intsAttribute(node, 'output_padding', [])
@@ -61,6 +59,30 @@ const convTranspose: Rule = (node, ctx, [dY]) => {
     ctx.needs(1) ? dW() : undefined,
     ctx.needs(2) ? biasGradient(ctx, dY!, kernel.length) : undefined,
   ]
+}
+
+/** The window of a ConvTranspose; where an output shape is asked for, or kept, the padding follows from it. */
+function transposedWindow(node: Node, ctx: RuleContext, x: string, kernel: readonly number[]): Window {
+  const asked = intsAttribute(node, 'output_shape', undefined)
+  const automatic = stringAttribute(node, 'auto_pad', 'NOTSET')
+  const keeps = automatic.startsWith('SAME')
+  if (asked === undefined && !keeps) return windowOf(node, ctx, node.outputs[0]!, kernel)
+  const plain = { ...node, attributes: new Map([...node.attributes].filter(([name]) => name !== 'auto_pad')) }
+  const window = windowOf(plain, ctx, node.outputs[0]!, kernel)
+  const extra = intsAttribute(node, 'output_padding', [])
+  const totals = kernel.map((size, i) => {
+    const stride = window.strides[i]!
+    const from = ctx.ranked(x)[i + 2]
+    const extent = window.dilations[i]! * (size - 1) + 1
+    if (asked === undefined) return Math.max(0, extent + (extra[i] ?? 0) - stride)
+    if (typeof from !== 'number') return ctx.refuse(`its padding depends on the open size ${from}; write "pads"`)
+    return Math.max(0, stride * (from - 1) + (extra[i] ?? 0) + extent - asked.slice(-kernel.length)[i]!)
+  })
+  // The odd one goes behind for SAME_UPPER, and in front otherwise.
+  const small = totals.map((total) => Math.floor(total / 2))
+  const large = totals.map((total, i) => total - small[i]!)
+  const upper = automatic === 'SAME_UPPER'
+  return { ...window, before: upper ? small : large, after: upper ? large : small }
 }
 
 export const convolution: RuleTable = { Conv: conv, ConvTranspose: convTranspose }

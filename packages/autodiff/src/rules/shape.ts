@@ -104,19 +104,6 @@ const gather: Rule = (node, ctx, [dY]) => {
   return [scatterThrough(ctx, x, dY!, (positions) => b.op('Gather', [positions, indices], { axis }))]
 }
 
-const gatherElements: Rule = (node, ctx, [dY]) => {
-  const { b } = ctx
-  const [x, indices] = node.inputs as [string, string]
-  const axis = nodeAxis(node, 0, ctx.ranked(x).length)
-  return [b.op('ScatterElements', [zerosLike(ctx, x), indices, dY!], { axis, reduction: 'add' })]
-}
-
-const gatherNd: Rule = (node, ctx, [dY]) => {
-  const batch = intAttribute(node, 'batch_dims', 0)
-  const [x, indices] = node.inputs as [string, string]
-  return [scatterThrough(ctx, x, dY!, (positions) => ctx.b.op('GatherND', [positions, indices], { batch_dims: batch }))]
-}
-
 const expand: Rule = (node, ctx, [dY]) => [unbroadcast(ctx, dY!, node.outputs[0]!, node.inputs[0]!)]
 
 /** dX = Σ over the copies: [r₀·d₀, r₁·d₁, …] seen as [r₀, d₀, r₁, d₁, …], summed over the r. */
@@ -137,7 +124,13 @@ const pad: Rule = (node, ctx, [dY]) => {
   const { b } = ctx
   const [x, pads, ...rest] = node.inputs as [string, string?, ...string[]]
   if (!pads) return ctx.refuse('its pads are an attribute, as before opset 11; convert the model to opset 13 or later')
-  if (ctx.needs(2)) return ctx.refuse('its fill value is trained; use a constant')
+  // The fill is wherever zeros padded by ones are not 0.
+  const dFill = (fill: string): string => {
+    const filled = b.op('Pad', [zerosLike(ctx, x), pads, ctx.scalar(1, x), ...rest.slice(1)])
+    return reshapeLike(ctx, b.op('ReduceSum', [b.op('Mul', [dY!, filled])], { keepdims: 0 }), fill)
+  }
+  const fromFill = rest[0] && ctx.needs(2) ? dFill(rest[0]) : undefined
+  if (!ctx.needs(0)) return [undefined, null, fromFill]
   const mode = stringAttribute(node, 'mode', 'constant')
   if (mode !== 'constant') {
     const axes = rest.slice(1)
@@ -145,12 +138,14 @@ const pad: Rule = (node, ctx, [dY]) => {
       scatterThrough(ctx, x, dY!, (positions) =>
         b.op('Pad', [positions, pads, ...(axes.length > 0 ? ['', ...axes] : [])], { mode }),
       ),
+      null,
+      fromFill,
     ]
   }
   // A negative pad crops, so the inverse of a pad is the pad of opposite sign.
   const known = constantInts(ctx, pads)
   const back = known === undefined ? b.op('Neg', [pads]) : b.ints(known.map((size) => 0 - size))
-  return [b.op('Pad', [dY!, back, ctx.scalar(0, x), ...rest.slice(1)])]
+  return [b.op('Pad', [dY!, back, ctx.scalar(0, x), ...rest.slice(1)]), null, fromFill]
 }
 
 const cast: Rule = (node, ctx, [dY]) => [ctx.b.op('Cast', [dY!], { to: typeCode(ctx.type(node.inputs[0]!)) })]
@@ -160,14 +155,6 @@ const castLike: Rule = (node, ctx, [dY]) => [
   ctx.needs(0) ? ctx.b.op('Cast', [dY!], { to: typeCode(ctx.type(node.inputs[0]!)) }) : undefined,
   null,
 ]
-
-/** Values flow back to where they came from, which the op says itself. */
-const topK: Rule = (node, ctx, [dY]) => {
-  const x = node.inputs[0]!
-  const axis = nodeAxis(node, -1, ctx.ranked(x).length)
-  if (!node.outputs[1]) return ctx.refuse('its second output (the indices) has no name; name it')
-  return [ctx.b.op('ScatterElements', [zerosLike(ctx, x), node.outputs[1], dY!], { axis, reduction: 'add' })]
-}
 
 const trilu: Rule = (node, ctx, [dY]) => [
   ctx.b.op('Trilu', [dY!, ...node.inputs.slice(1)], { upper: intAttribute(node, 'upper', 1) }),
@@ -213,14 +200,11 @@ export const shape: RuleTable = {
   Split: split,
   Slice: slice,
   Gather: gather,
-  GatherElements: gatherElements,
-  GatherND: gatherNd,
   Expand: expand,
   Tile: tile,
   Pad: pad,
   Cast: cast,
   CastLike: castLike,
-  TopK: topK,
   Trilu: trilu,
   CumSum: cumSum,
   DepthToSpace: depthToSpace,

@@ -1,6 +1,6 @@
 import { type RuleTable, zero } from '../rule.js'
 
-const steps = ['Floor', 'Ceil', 'Round', 'Sign']
+const steps = ['Floor', 'Ceil', 'Round', 'Sign', 'Hardmax']
 const questions = [
   'Not',
   'And',
