@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { builder, encode, type Model, mlp, readModel, writeModel } from '@imago/onnx'
 import { rng } from '@imago/tensor'
@@ -27,7 +27,19 @@ beforeAll(async () => {
     Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 28, 0, 0, 0, 28, 1, 2, 3),
   )
   writeFileSync(at('idx/train-labels-idx1-ubyte'), Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 3, 4))
+  await writeModel(at('five.onnx'), mlp([784, 16, 5], { rng: rng(1) }))
+  writeDigits(at('unlabelled'))
+  for (const part of ['train', 't10k']) rmSync(at(`unlabelled/${part}-labels-idx1-ubyte`))
+  for (const [name, options] of Object.entries(configs)) writeFileSync(at(`${name}.json`), JSON.stringify(options))
 })
+
+const configs = {
+  misspelt: { epoch: 3 },
+  fraction: { epochs: 0.5 },
+  'no-list': { rate: true },
+  'no-switch': { json: 'yes' },
+  'no-folder': { arch: 'mlp:784-8-10', data: 'digits' },
+}
 
 describe('bad input', () => {
   it.each([
@@ -40,6 +52,45 @@ describe('bad input', () => {
     ['classes that differ', ['distill', '--teacher', 'twelve.onnx', ...quick, '--out', 'run'], /12.*10|10.*12/],
     ['missing data', ['train', ...quick, '--data', 'nowhere.npz', '--out', 'run'], /nowhere\.npz/],
     ['data cut short', ['train', ...quick, '--data', 'idx', '--out', 'run'], /train-images-idx3-ubyte/],
+    [
+      'labels beyond the student',
+      ['train', '--student', 'five.onnx', '--data', 'digits', '--out', 'run'],
+      /classes 0 … 4, as many as the student has .*row \d+.*got [5-9]/,
+    ],
+    [
+      'labels beyond teacher and student',
+      ['distill', '--teacher', 'five.onnx', '--student', 'five.onnx', '--data', 'digits', '--out', 'run'],
+      /classes 0 … 4/,
+    ],
+    ['no labels to learn from', ['train', ...quick, '--data', 'unlabelled', '--out', 'run'], /no labels|has none/],
+    [
+      'no labels to hold out',
+      ['distill', '--teacher', 'teacher.onnx', ...quick, '--data', 'unlabelled', '--validation', '10', '--out', 'run'],
+      /--validation.*no labels/,
+    ],
+    ['no labels to count errors by', ['evaluate', 'teacher.onnx', '--data', 'unlabelled'], /no labels/],
+    ['an output folder that is a file', ['train', ...quick, '--out', 'page.onnx'], /page\.onnx.*[Cc]hoose/],
+    ['an unknown option in a config file', ['train', ...quick, '--out', 'run', '--config', 'misspelt.json'], /epoch/],
+    [
+      'half an epoch in a config file',
+      ['train', '--arch', 'mlp:784-8-10', '--data', 'digits', '--out', 'run', '--config', 'fraction.json'],
+      /fraction\.json: epochs.*whole number/,
+    ],
+    [
+      'a switch for a value in a config file',
+      ['train', ...quick, '--out', 'run', '--config', 'no-list.json'],
+      /rate.*value/,
+    ],
+    [
+      'a value for a switch in a config file',
+      ['train', ...quick, '--out', 'run', '--config', 'no-switch.json'],
+      /json.*true or false/,
+    ],
+    [
+      'no output folder, neither here nor in the config file',
+      ['train', '--config', 'no-folder.json'],
+      /--out <folder>.*config/,
+    ],
     ['an output folder that is something else', ['train', ...quick, '--out', 'foreign'], /thesis\.txt/],
     ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
     [
@@ -76,6 +127,7 @@ describe('bad input', () => {
       ['distill', '--teacher', 'teacher.onnx', ...quick, '--out', 'run', '--hard-weight', '1.5'],
       /--hard-weight/,
     ],
+    ['a broken pattern', ['train', ...quick, '--out', 'run', '--freeze', '('], /--freeze.*regular expression/],
     ['half an epoch', ['train', ...quick, '--out', 'run', '--epochs', '0.5'], /--epochs.*whole number/],
     ['no output folder', ['train', ...quick], /--out/],
     ['an unknown command', ['distil'], /distill/],
@@ -109,6 +161,7 @@ function expectSentence(ran: Ran, said: RegExp): void {
     .filter((line) => line.startsWith('imago: '))
   expect(lines).toHaveLength(1)
   expect(lines[0]).toMatch(said)
+  expect(lines[0]).not.toMatch(/imago: imago:/)
   expect(ran.stderr).not.toMatch(/\n\s+at /)
   expect(ran.stdout).toBe('')
 }

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { mlp, readModel, writeModel } from '@imago/onnx'
 import { rng } from '@imago/tensor'
@@ -63,6 +63,29 @@ describe('imago', () => {
     )
     expect(filed.status, filed.stderr).toBe(0)
     expect(JSON.parse(filed.stdout).student).toEqual(JSON.parse(plain.stdout).student)
+    writeConfig(config, { ...JSON.parse(readFileSync(config, 'utf8')), teacher: 'teacher.onnx', out: 'c', json: true })
+    const whole = imago(['distill', '--config', config, '--quiet'], work)
+    expect(whole.status, whole.stderr).toBe(0)
+    expect(JSON.parse(whole.stdout).student).toEqual(JSON.parse(plain.stdout).student)
+  })
+
+  it('distils on rows without labels, and says how far the student agrees', () => {
+    writeDigits(join(work, 'unlabelled'))
+    for (const part of ['train', 't10k']) rmSync(join(work, 'unlabelled', `${part}-labels-idx1-ubyte`))
+    const args = ['distill', '--teacher', 'teacher.onnx', ...quick, '--data', 'unlabelled', '--epochs', '5']
+    const ran = imago([...args, '--out', 'soft', '--json'], work)
+    expect(ran.status, ran.stderr).toBe(0)
+    const result = JSON.parse(ran.stdout)
+    // By chance it would be about 0.1.
+    expect(result.agreement).toBeGreaterThan(0.2)
+    expect(result).not.toHaveProperty('student')
+    expect(existsSync(join(work, result.files.student))).toBe(true)
+    expect(readFileSync(join(work, 'soft/report.html'), 'utf8')).toContain('agrees with its teacher')
+    expect(imago([...args, '--out', 'soft'], work).stdout).toMatch(/agreement.* \d+\.\d+ %/)
+  })
+
+  it('names its version', () => {
+    expect(imago(['--version']).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
   })
 
   it('writes a checkpoint on Ctrl-C, exits 130, and the same command ends as the undisturbed run', async () => {

@@ -1,6 +1,7 @@
+import { createRequire } from 'node:module'
 import { ImagoError } from '@imago/tensor'
 import { Command, CommanderError } from 'commander'
-import { type Act, actor } from './act.js'
+import { type Actor, actor } from './act.js'
 import { addDemo } from './commands/demo.js'
 import { addDistill } from './commands/distill.js'
 import { addDoctor } from './commands/doctor.js'
@@ -17,21 +18,27 @@ import { exitCode, Interrupted } from './exit-code.js'
 export async function main(argv: readonly string[]): Promise<number> {
   const act = actor()
   try {
-    await commandLine(act.act).parseAsync([...argv], { from: 'user' })
+    await commandLine(act).parseAsync([...argv], { from: 'user' })
     return act.code()
   } catch (error) {
     return report(error)
   }
 }
 
-function commandLine(act: Act): Command {
+function commandLine({ act, watch }: Actor): Command {
   const program = new Command('imago')
     .description('Knowledge distillation and model compression for Node: any ONNX teacher into any ONNX student.')
+    .version(version(), '--version', 'print the version')
     .showHelpAfterError('(imago --help lists the commands, imago COMMAND --help the options of one)')
     .enablePositionalOptions()
   for (const add of [addDemo, addTrain, addDistill, addEvaluate, addInspect, addDoctor, addPaper]) add(program, act)
   for (const command of [program, ...program.commands]) command.exitOverride()
+  for (const command of program.commands) watch(command)
   return program
+}
+
+function version(): string {
+  return (createRequire(import.meta.url)('../package.json') as { version: string }).version
 }
 
 /** Say what went wrong, once and in one sentence where it is ours; a stack only where it is not. */
@@ -41,12 +48,13 @@ function report(error: unknown): number {
     process.stderr.write('imago: stopped; the same command goes on from the checkpoint\n')
     return error.signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated
   }
-  const text =
-    error instanceof ImagoError
-      ? error.message
-      : error instanceof Error
-        ? (error.stack ?? error.message)
-        : String(error)
-  process.stderr.write(`imago: ${text}\n`)
+  process.stderr.write(`imago: ${sentence(error)}\n`)
   return exitCode.failed
+}
+
+function sentence(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  // A full disk or a folder without permission: what the system says names the file.
+  if (error instanceof ImagoError || 'syscall' in error) return error.message.replace(/^imago: /, '')
+  return error.stack ?? error.message
 }

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { jsonObject, oneOf, real, whole } from './values.js'
+import { jsonObject, oneOf, pattern, real, whole } from './values.js'
 
 /** Where data comes from. */
 export interface DataOptions {
@@ -11,7 +11,7 @@ export function addDataOptions(command: Command): Command {
   return command
     .option(
       '--data <name|path>',
-      'embedded, mnist, a folder of IDX files, or an .npz with images and labels',
+      'embedded, mnist, an .npz with x and y (or images and labels), a folder of IDX files, or two as IMAGES,LABELS',
       'embedded',
     )
     .option(
@@ -77,7 +77,7 @@ export function addTrainingOptions(command: Command): Command {
     .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
     .option('--checkpoint-every <epochs>', 'epochs between checkpoints', whole(1), 1)
     .option('--student-input <json>', 'how rows reach the student: {"name","layout","scale","mean","std"}', jsonObject)
-    .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names')
+    .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names', pattern)
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
     .option('--quiet', 'no progress')

@@ -38,6 +38,16 @@ export function oneOf<T extends string>(...words: readonly T[]): (text: string) 
   }
 }
 
+/** A regular expression; returned as it was written, so that it can stand in a run's description. */
+export function pattern(text: string): string {
+  try {
+    new RegExp(text)
+    return text
+  } catch (error) {
+    throw new InvalidArgumentError(`It must be a regular expression (${(error as Error).message}).`)
+  }
+}
+
 /** A JSON object, for options that carry several things. */
 export function jsonObject(text: string): { [name: string]: unknown } {
   let value: unknown

@@ -6,6 +6,7 @@ import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
 import { exitCode } from '../exit-code.js'
+import { cacheFolder } from '../run/open-data.js'
 
 /** The one finding without which nothing runs. */
 const runtimeItself = 'ONNX Runtime'
@@ -47,7 +48,7 @@ function node(): Finding {
 }
 
 function kernels(): Finding[] {
-  const { attempts } = native()
+  const { attempts, off } = native()
   const tried = attempts.map(({ path, reason }) => `${path ?? 'loader'}: ${reason ?? 'loaded'}`).join('; ')
   return backends().map(({ name, available, chosen, reason, isa, isas, threads }) => ({
     what: `kernels, ${name}`,
@@ -58,7 +59,9 @@ function kernels(): Finding[] {
           .join(', ')
       : (reason ?? 'not available'),
     ...(name === 'cpu' && {
-      remedy: `build the addon (npm run build, needs a C++ compiler and CMake) or install the platform package; tried ${tried}`,
+      remedy: off
+        ? 'unset IMAGO_NATIVE'
+        : `build the addon (npm run build, needs a C++ compiler and CMake) or install the platform package; tried ${tried}`,
     }),
   }))
 }
@@ -85,8 +88,13 @@ async function runtime(): Promise<Finding[]> {
 
 async function data({ env }: Context): Promise<Finding> {
   const folder = env.IMAGO_DATA_DIR
-  const remedy = 'set IMAGO_DATA_DIR to the folder that holds mnist/, or let `imago paper` download it'
-  if (folder === undefined) return { what: 'MNIST', ok: false, found: 'IMAGO_DATA_DIR is not set', remedy }
-  const found = await findMnist(folder)
-  return { what: 'MNIST', ok: found !== undefined, found: found?.trainImages ?? `not below ${folder}`, remedy }
+  const cache = cacheFolder(env)
+  const found = (folder !== undefined && (await findMnist(folder))) || (await findMnist(cache))
+  if (found) return { what: 'MNIST', ok: true, found: found.trainImages }
+  return {
+    what: 'MNIST',
+    ok: false,
+    found: `not below ${folder ?? 'IMAGO_DATA_DIR, which is not set,'} nor in the cache ${cache}`,
+    remedy: 'set IMAGO_DATA_DIR to the folder that holds mnist/, or let `imago paper` download it',
+  }
 }

@@ -18,6 +18,7 @@ import type { Context } from '../context.js'
 import type { TrainingOptions } from '../options.js'
 import { page } from '../report/page.js'
 import { table } from '../terminal/table.js'
+import { checkLabels } from './check-labels.js'
 import { follow } from './follow.js'
 import { openData } from './open-data.js'
 import { digestOf, studentModel } from './student-model.js'
@@ -32,9 +33,9 @@ export interface Method {
   readonly fit: (pieces: Omit<FitOptions, 'loss'>) => AsyncGenerator<Report, Outcome>
 }
 
-/** What a run comes to; printed as JSON or as a table. */
+/** What a run comes to; printed as JSON or as a table. Errors are counted where test rows have labels. */
 interface Result {
-  readonly student: { readonly errors: number; readonly rows: number; readonly errorRate: number }
+  readonly student?: { readonly errors: number; readonly rows: number; readonly errorRate: number }
   readonly teacher?: { readonly errors: number; readonly rows: number; readonly errorRate: number }
   readonly agreement?: number
   readonly parameters: number
@@ -52,6 +53,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
   const optimizer = optimizerOf(options, incomingAxes(model.graph))
   const { training, validation } = batchesOf(data.train, options, random)
   const test = evaluationBatches(data.test)
+  const labelled = data.test.classes !== undefined
   const student = await openStudent(model, {
     threads: options.threads,
     ...(options.studentInput && { map: options.studentInput as InputMap }),
@@ -63,6 +65,8 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
       ...student.notes.map((text) => `student: ${text}`),
     ])
       context.note(note)
+    await checkLabels(data.train, student, options.data)
+    await checkLabels(data.test, student, options.data)
     const config = { ...runConfig(options), ...method.config, student: digestOf(model) }
     const folder = await claimRunFolder(options.out, config)
     try {
@@ -87,8 +91,9 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
       )
       const predict = predictStudent(student)
       const { signal } = context
-      const onTest = await evaluate({ predict, data: test, signal })
-      const teacherOnTest = method.teacher && (await evaluate({ predict: method.teacher, data: test, signal }))
+      const onTest = labelled && (await evaluate({ predict, data: test, signal }))
+      const teacherOnTest =
+        labelled && method.teacher && (await evaluate({ predict: method.teacher, data: test, signal }))
       const agree = method.teacher && (await agreement(predict, method.teacher, test, signal))
       const files = {
         student: await folder.write('student.onnx', encode(student.save(student.parameters))),
@@ -96,7 +101,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
         report: join(folder.path, 'report.html'),
       }
       const result: Result = {
-        student: counts(onTest),
+        ...(onTest && { student: counts(onTest) }),
         ...(teacherOnTest && { teacher: counts(teacherOnTest) }),
         ...(agree && { agreement: agree.agreement }),
         parameters: Object.values(student.differentiable.parameters).reduce(
@@ -123,22 +128,30 @@ function runConfig(options: TrainingOptions): JsonObject {
   return JSON.parse(JSON.stringify({ ...rest, config: undefined })) as JsonObject
 }
 
-function counts({ errors, rows, errorRate }: Evaluation): Result['student'] {
+type Counts = NonNullable<Result['student']>
+
+function counts({ errors, rows, errorRate }: Evaluation): Counts {
   return { errors, rows, errorRate }
 }
 
 function rowsOf(result: Result): string[][] {
-  const row = (name: string, { errors, rows, errorRate }: Result['student']): string[] => [
+  const row = (name: string, { errors, rows, errorRate }: Counts): string[] => [
     name,
     String(errors),
     String(rows),
     `${(100 * errorRate).toFixed(2)} %`,
   ]
+  const agreement = result.agreement === undefined ? undefined : `${(100 * result.agreement).toFixed(2)} %`
+  if (!result.student)
+    return [
+      ['', 'of the test rows'],
+      ['agreement with the teacher', agreement ?? '–'],
+    ]
   return [
     ['', 'test errors', 'of', 'error rate'],
     ...(result.teacher ? [row('teacher', result.teacher)] : []),
     row('student', result.student),
-    ...(result.agreement === undefined ? [] : [['agreement', '', '', `${(100 * result.agreement).toFixed(2)} %`]]),
+    ...(agreement === undefined ? [] : [['agreement', '', '', agreement]]),
   ]
 }
 
@@ -151,7 +164,14 @@ function reportOf(command: string, config: JsonObject, result: Result, history: 
   const validation = points(({ evaluation }) => evaluation && 100 * evaluation.errorRate)
   return page({
     title: `imago ${command}`,
-    summary: [`The student makes ${result.student.errors} errors on ${result.student.rows} test rows.`],
+    summary: [
+      ...(result.student
+        ? [`The student makes ${result.student.errors} errors on ${result.student.rows} test rows.`]
+        : []),
+      ...(result.agreement === undefined
+        ? []
+        : [`It agrees with its teacher on ${(100 * result.agreement).toFixed(2)} % of the test rows.`]),
+    ],
     tables: [{ title: 'Test', rows: rowsOf(result) }],
     charts: [
       { title: 'Loss', x: 'epoch', y: 'training loss', series: [{ name: 'loss', points: points(({ loss }) => loss) }] },

@@ -1,6 +1,6 @@
 import { type Batches, batches, type Dataset, jitterAugment, split } from '@imago/data'
 import { adamw, constant, cosine, type Optimizer, type Schedule, sgd } from '@imago/optim'
-import type { Rng } from '@imago/tensor'
+import { ArgumentError, type Rng } from '@imago/tensor'
 import type { TrainingOptions } from '../options.js'
 
 /** The optimizer that the options describe. `units` tells over which axis each weight's incoming weights lie. */
@@ -28,6 +28,8 @@ export function batchesOf(
   random: Rng,
 ): { training: Batches; validation?: Batches } {
   const { validation, batch, jitter } = options
+  if (validation > 0 && train.classes === undefined)
+    throw new ArgumentError('imago', '--validation', 'left out for data that have no labels', validation)
   const parts = validation > 0 ? split(train, { validation, rng: random.split('validation') }) : { train }
   const training = batches(parts.train, {
     size: batch,
