@@ -1,4 +1,6 @@
 import {
+  type ArrayType,
+  arrayTypes,
   type DataType,
   elementCount,
   FormatError,
@@ -8,28 +10,6 @@ import {
   UnsupportedError,
 } from '@imago/tensor'
 import type { ConstantTensor } from './ir.js'
-
-type NumberView = {
-  readonly BYTES_PER_ELEMENT: number
-  new (buffer: ArrayBuffer, offset: number, length: number): TensorData[DataType]
-  from(values: unknown): TensorData[DataType]
-}
-
-const views: { readonly [type: string]: unknown } = {
-  float32: Float32Array,
-  float64: Float64Array,
-  float16: Uint16Array,
-  bfloat16: Uint16Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-}
 
 /** A constant as a plain tensor. Raw bytes are viewed without copying where they are aligned, else copied. */
 export function tensorOf(constant: ConstantTensor): Tensor {
@@ -44,8 +24,7 @@ export function tensorOf(constant: ConstantTensor): Tensor {
     throw new UnsupportedError(`tensor "${name}"`, `elements of ONNX type ${constant.foreign} are not read`)
   if (type === 'string') return tensor(type, dims, [...((constant.values ?? []) as readonly string[])])
   if (type === 'int4' || type === 'uint4') return nibbles(constant, count)
-  const view = views[type] as NumberView | undefined
-  if (view === undefined) throw new UnsupportedError(`tensor "${name}"`, `elements of type ${type} are not read`)
+  const view = arrayTypes[type] as ArrayType<TensorData[DataType]>
   if (constant.raw !== undefined) {
     const { raw } = constant
     if (raw.byteLength !== count * view.BYTES_PER_ELEMENT)
@@ -54,7 +33,7 @@ export function tensorOf(constant: ConstantTensor): Tensor {
         `dims [${dims.join(', ')}] of ${type} need ${count * view.BYTES_PER_ELEMENT} bytes, the file has ${raw.byteLength}`,
       )
     const bytes = raw.byteOffset % view.BYTES_PER_ELEMENT === 0 ? raw : Uint8Array.prototype.slice.call(raw)
-    return { type, dims, data: new view(bytes.buffer as ArrayBuffer, bytes.byteOffset, count) }
+    return { type, dims, data: new view(bytes.buffer, bytes.byteOffset, count) }
   }
   const values = constant.values ?? []
   if (values.length !== count)
@@ -62,7 +41,9 @@ export function tensorOf(constant: ConstantTensor): Tensor {
       `tensor "${name}"`,
       `dims [${dims.join(', ')}] need ${count} values, the file has ${values.length}`,
     )
-  return { type, dims, data: view.from(values) }
+  const data = new view(count)
+  ;(data as Float32Array).set(values as readonly number[])
+  return { type, dims, data }
 }
 
 /** Elements of four bits, two a byte, the lower one first. */

@@ -4,9 +4,10 @@ import type { Dim, Shape } from './ir.js'
  * The algebra of sizes. A size is a number or a product of a number and symbols, spelled canonically: the number first
  * (left out where it is 1), then the symbols in code unit order, joined by `*`: `N`, `4*N`, `2*H*W`. A symbol that is not a
  * plain word (`past + 1`, as files may have it) stands in parentheses inside a product. What cannot be spelled so is `undefined`
- * here, and a fresh symbol in `inferShapes`.
+ * here, and a fresh symbol in `inferShapes`; a product of more than 32 symbols is the unknown size `?`.
  */
 export function mulDim(a: Dim, b: Dim): Dim {
+  if (a === '?' || b === '?') return '?'
   if (typeof a === 'number' && typeof b === 'number') return a * b
   const [m, s] = parse(a)
   const [n, t] = parse(b)
@@ -20,6 +21,7 @@ export function productDim(shape: Shape): Dim {
 
 /** a / b where it divides exactly whatever the symbols stand for, else undefined. */
 export function divDim(a: Dim, b: Dim): Dim | undefined {
+  if (a === '?' || b === '?') return undefined
   const [m, s] = parse(a)
   const [n, t] = parse(b)
   if (n === 0 || m % n !== 0) return undefined
@@ -36,6 +38,7 @@ export function divDim(a: Dim, b: Dim): Dim | undefined {
 export function addDim(a: Dim, b: Dim): Dim | undefined {
   if (a === 0) return b
   if (b === 0) return a
+  if (a === '?' || b === '?') return undefined
   const [m, s] = parse(a)
   const [n, t] = parse(b)
   return s.join('*') === t.join('*') ? spell(m + n, s) : undefined
@@ -88,7 +91,11 @@ function parse(dim: Dim): [number, string[]] {
   return [coefficient, symbols.sort()]
 }
 
+/** A graph that squares a size over and over would otherwise spell a product of 2ⁿ symbols after n nodes. */
+const mostFactors = 32
+
 function spell(coefficient: number, symbols: readonly string[]): Dim {
+  if (symbols.length > mostFactors) return '?'
   if (coefficient === 0 || symbols.length === 0) return coefficient
   if (coefficient === 1 && symbols.length === 1) return symbols[0]!
   const factors = symbols.map((symbol) => (word.test(symbol) ? symbol : `(${symbol})`))

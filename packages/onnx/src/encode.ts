@@ -11,7 +11,7 @@ import type { Model } from './ir.js'
 const modelSchema = schema(modelTable)
 
 /** Protobuf messages end here; larger models need external data. */
-const longest = 2 ** 31 - 1
+export const longest: number = 2 ** 31 - 1
 
 /**
  * The bytes of an .onnx file: fields in the order of their numbers, as every protobuf library writes them. `encode(decode(bytes))`

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readdir, realpath, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join as joinPath } from 'node:path'
@@ -6,7 +6,7 @@ import { elementCount, FormatError, NotFoundError, UnsupportedError } from '@ima
 import { byteSize } from './codec/element-size.js'
 import { typeCode } from './data-types.js'
 import { decode } from './decode.js'
-import { encodePieces } from './encode.js'
+import { encodePieces, longest } from './encode.js'
 import { locationParts } from './external-path.js'
 import { listTensors, mapTensors } from './graph-tensors.js'
 import type { ConstantTensor, Model } from './ir.js'
@@ -33,7 +33,9 @@ export async function loadExternalData(model: Model, folder: string): Promise<Mo
   for (const constant of listTensors(model)) {
     if (constant.external === undefined) continue
     const path = joinPath(...locationParts(constant.external.location, `tensor "${constant.name}"`))
-    wanted.set(path, [...(wanted.get(path) ?? []), constant])
+    const tensors = wanted.get(path) ?? []
+    tensors.push(constant)
+    wanted.set(path, tensors)
   }
   if (wanted.size === 0) return model
   const loaded = new Map<ConstantTensor, Uint8Array>()
@@ -58,7 +60,7 @@ async function loadFile(
     const { size } = await file.stat()
     for (const constant of tensors) {
       const { offset } = constant.external!
-      const length = byteSize(constant.foreign ?? typeCode(constant.type), elementCount(constant.dims)) ?? 0
+      const length = lengthOf(constant)
       if (constant.type === 'string')
         throw new FormatError(full, `tensor "${constant.name}": texts are not kept in external data`)
       if (offset + length > size)
@@ -69,12 +71,16 @@ async function loadFile(
     }
     // Sizes are known to fit in the file before any memory is taken.
     for (const constant of tensors) {
-      const length = byteSize(constant.foreign ?? typeCode(constant.type), elementCount(constant.dims)) ?? 0
-      loaded.set(constant, await readStretch(file, constant.external!.offset, length, full))
+      loaded.set(constant, await readStretch(file, constant.external!.offset, lengthOf(constant), full))
     }
   } finally {
     await file.close()
   }
+}
+
+/** Bytes that a constant takes. */
+function lengthOf({ type, foreign, dims }: ConstantTensor): number {
+  return byteSize(foreign ?? typeCode(type), elementCount(dims)) ?? 0
 }
 
 /** Open a file below the folder without following a link on the way, be it swapped in at the last moment. */
@@ -91,7 +97,8 @@ async function openUntrusted(folder: string, path: string): Promise<FileHandle> 
   const target = joinPath(at, parts.at(-1)!)
   const before = await lstat(target).catch((cause: unknown) => missing(full, cause))
   if (!before.isFile()) throw new FormatError(full, 'external data must be a regular file, no link, folder or device')
-  const file = await open(target, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0))
+  const flags = constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0) | (constants.O_NONBLOCK ?? 0)
+  const file = await open(target, flags).catch((cause: unknown) => missing(full, cause))
   try {
     const after = await file.stat()
     if (!after.isFile() || after.ino !== before.ino || after.dev !== before.dev)
@@ -145,6 +152,11 @@ async function readRegular(path: string): Promise<Uint8Array> {
     const found = await file.stat()
     if (!found.isFile())
       throw new FormatError(path, `is a ${found.isDirectory() ? 'folder' : 'device or pipe'}, not an .onnx file`)
+    if (found.size > longest)
+      throw new FormatError(
+        path,
+        `has ${found.size} bytes; an .onnx file holds at most ${longest}, more is external data`,
+      )
     return await readStretch(file, 0, found.size, path)
   } finally {
     await file.close()
@@ -169,7 +181,7 @@ const smallest = 1024
  * model has not been loaded its location is kept as it is.
  */
 export async function writeModel(path: string, model: Model, options: WriteOptions = {}): Promise<void> {
-  const { externalThreshold = 2 ** 31 - 1 } = options
+  const { externalThreshold = longest } = options
   const whole = encodePieces(model)
   if (whole.size <= externalThreshold) return writeAtomic(path, whole.parts)
   const parts: Uint8Array[] = []
@@ -192,9 +204,9 @@ export async function writeModel(path: string, model: Model, options: WriteOptio
     ] as const
     return { ...rest, external: { location, offset: start, length, entries } }
   })
-  await writeAtomic(joinPath(dirname(path), location), parts)
+  if (parts.length > 0) await writeAtomic(joinPath(dirname(path), location), parts)
   await writeAtomic(path, encodePieces(outside).parts)
-  await removeOlder(path, location)
+  await removeOlder(path, new Set(listTensors(outside).flatMap(({ external }) => external?.location ?? [])))
 }
 
 function isOutside(constant: ConstantTensor): constant is ConstantTensor & { readonly raw: Uint8Array } {
@@ -208,16 +220,26 @@ function digest(model: Model): string {
 }
 
 /** Data files of earlier versions of this model, which nothing names any more. */
-async function removeOlder(path: string, current: string): Promise<void> {
+async function removeOlder(path: string, named: ReadonlySet<string>): Promise<void> {
   const start = `${basename(path)}.`
   for (const name of await readdir(dirname(path)))
-    if (name !== current && name.startsWith(start) && /^[0-9a-f]{16}\.data$/.test(name.slice(start.length)))
+    if (!named.has(name) && name.startsWith(start) && /^[0-9a-f]{16}\.data$/.test(name.slice(start.length)))
       await rm(joinPath(dirname(path), name), { force: true })
 }
 
 async function writeAtomic(path: string, parts: readonly Uint8Array[]): Promise<void> {
-  const temporary = `${path}.${process.pid}.tmp`
-  const file = await open(temporary, 'w')
+  // A name that nobody can guess, made by us: never a link that somebody put there, nor the file of another writer.
+  const temporary = `${path}.${randomUUID()}.tmp`
+  const file = await open(temporary, 'wx').catch((cause: unknown) => {
+    const code = (cause as NodeJS.ErrnoException).code
+    throw new NotFoundError(
+      `${path} cannot be written (${code ?? cause})`,
+      'Check that its folder exists and may be written',
+      {
+        cause,
+      },
+    )
+  })
   try {
     try {
       for (const part of parts) await writeAll(file, part)

@@ -104,6 +104,14 @@ describe('bytes that are no ONNX model', () => {
     expect({}).not.toHaveProperty('polluted')
   })
 
+  test('a tensor of 100,000 sizes whose product no memory holds', () => {
+    const size = varint(2n ** 50n)
+    const dims = Array.from({ length: 100_000 }, () => [8, ...size]).flat()
+    expect(() => decode(withInitializer([...dims, 0x10, 1]))).toThrow(
+      /more elements than can be counted \(dims \[.{100,200}, …\]\)/,
+    )
+  })
+
   test('names that poison objects are names like others', () => {
     const b = builder()
     const x = b.input('__proto__', 'float32', ['constructor'])

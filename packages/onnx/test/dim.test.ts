@@ -24,6 +24,19 @@ describe('the algebra of sizes', () => {
     )
   })
 
+  test('a product of too many symbols is the unknown size, which equals nothing', () => {
+    let dim: Dim = 'N'
+    for (let i = 0; i < 100; i++) dim = mulDim(dim, dim)
+    expect(dim).toBe('?')
+    expect([mulDim(dim, 2), divDim(dim, dim), addDim(dim, dim), subDim(dim, dim), equalDim(dim, dim)]).toEqual([
+      '?',
+      undefined,
+      undefined,
+      undefined,
+      false,
+    ])
+  })
+
   test('one spelling for one size: products commute, associate and divide again', () => {
     fc.assert(
       fc.property(size, size, size, (a, b, c) => {

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { link, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { link, mkdir, mkdtemp, open, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { rng, tensor } from '@imago/tensor'
@@ -60,8 +60,37 @@ describe('writeModel and readModel', () => {
   })
 
   test('a folder that is not there: nothing is written', async () => {
-    await expect(writeModel(join(folder, 'none', 'm.onnx'), small)).rejects.toThrow(/ENOENT/)
+    await expect(writeModel(join(folder, 'none', 'm.onnx'), small)).rejects.toThrow(/cannot be written \(ENOENT\)/)
     expect(existsSync(join(folder, 'none'))).toBe(false)
+  })
+
+  test('data that a model still names is kept, though it was not loaded', async () => {
+    const own = await mkdtemp(join(folder, 'kept-'))
+    const path = join(own, 'm.onnx')
+    await writeModel(path, small, { externalThreshold: 0 })
+    const names = await readdir(own)
+    await writeModel(path, decode(new Uint8Array(await readFile(path))), { externalThreshold: 0 })
+    expect(await readdir(own)).toEqual(names)
+    expect(encode(await readModel(path))).toEqual(encode(small))
+  })
+
+  test('two writers at once leave one whole model', async () => {
+    const own = await mkdtemp(join(folder, 'race-'))
+    const path = join(own, 'm.onnx')
+    const models = [1, 2, 3, 4].map((seed) => mlp([400, 300, 30], { rng: rng(seed) }))
+    await Promise.all(models.map((model) => writeModel(path, model)))
+    expect(await readdir(own)).toEqual(['m.onnx'])
+    const written = encode(await readModel(path))
+    expect(models.some((model) => Buffer.from(encode(model)).equals(written))).toBe(true)
+  })
+
+  test('a file beyond what protobuf holds is refused before it is read', async () => {
+    const path = join(folder, 'sparse.onnx')
+    const file = await open(path, 'w')
+    await file.truncate(2 ** 31)
+    await file.close()
+    await expect(readModel(path)).rejects.toThrow(/2147483648 bytes; an \.onnx file holds at most 2147483647/)
+    await rm(path)
   })
 
   test('paths that are no models', async () => {

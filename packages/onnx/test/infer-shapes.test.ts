@@ -36,6 +36,21 @@ describe('inferShapes', () => {
     expect(infos.get(sum)).toEqual({ name: sum, type: 'float32' })
   })
 
+  test('graphs made to keep it busy', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', ['N', 4])
+    let size = b.op('Gather', [b.op('Shape', [x]), b.ints([0])])
+    // 2¹⁰⁰ symbols, were the product spelled.
+    for (let i = 0; i < 100; i++) size = b.op('Mul', [size, size])
+    expect(shapeOf(b.graph(), b.op('ConstantOfShape', [size]))).toEqual(['?'])
+    const target = b.input('target', 'int64', [2 ** 31])
+    expect(shapeOf(b.graph(), b.op('Reshape', [x, target]))).toBeUndefined()
+    const images = b.input('images', 'float32', ['N', 1, 8, 8])
+    const filters = b.input('filters', 'float32', [1, 1, 3, 3])
+    b.op('Conv', [images, filters], { strides: [0, 1] })
+    expect(() => inferShapes(b.graph())).toThrow(/strides are > 0/)
+  })
+
   test('shapes that contradict each other are refused with the node named', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 4])

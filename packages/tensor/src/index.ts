@@ -14,6 +14,8 @@ export { fromPredict, type Predict, type TargetQuery, type Targets } from './nou
 export { type Block, philox } from './philox.js'
 export { permutation, type Rng, type RngBlocks, type RngState, restoreRng, rng } from './rng.js'
 export {
+  type ArrayType,
+  arrayTypes,
   clone,
   type DataType,
   elementCount,

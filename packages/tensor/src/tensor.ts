@@ -33,7 +33,8 @@ export interface Tensor<T extends DataType = DataType> {
 /** Tensors by name. */
 export type TensorMap = { readonly [name: string]: Tensor }
 
-const arrays = {
+/** The array that holds the elements of each data type, to be made; `string` has plain arrays. */
+export const arrayTypes: { readonly [T in Exclude<DataType, 'string'>]: ArrayType<TensorData[T]> } = {
   float32: Float32Array,
   float64: Float64Array,
   float16: Uint16Array,
@@ -47,10 +48,16 @@ const arrays = {
   uint32: Uint32Array,
   uint64: BigUint64Array,
   bool: Uint8Array,
-  string: Array,
   int4: Int8Array,
   uint4: Uint8Array,
-} as const
+}
+
+/** What can be asked of any typed array's constructor. */
+export interface ArrayType<A> {
+  readonly BYTES_PER_ELEMENT: number
+  new (length: number): A
+  new (buffer: ArrayBufferLike, byteOffset: number, length: number): A
+}
 
 /** The number of elements of a tensor of these dims. */
 export function elementCount(dims: readonly number[]): number {
@@ -67,7 +74,8 @@ export function tensor<T extends DataType>(type: T, dims: readonly number[], dat
 /** A tensor of zeros (empty strings for `string`). */
 export function zeros<T extends DataType>(type: T, dims: readonly number[]): Tensor<T> {
   const count = elementCount(dims)
-  const data = type === 'string' ? new Array<string>(count).fill('') : new arrays[type](count)
+  const data =
+    type === 'string' ? new Array<string>(count).fill('') : new arrayTypes[type as Exclude<DataType, 'string'>](count)
   return { type, dims, data: data as TensorData[T] }
 }
 

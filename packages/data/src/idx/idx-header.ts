@@ -1,7 +1,7 @@
 import { type DataType, elementCount, FormatError } from '@imago/tensor'
 
 export interface IdxHeader {
-  readonly type: DataType
+  readonly type: Exclude<DataType, 'string'>
   /** Bytes of one element. */
   readonly width: number
   readonly dims: readonly number[]
@@ -11,7 +11,7 @@ export interface IdxHeader {
   readonly total: number
 }
 
-const types: { readonly [code: number]: readonly [type: DataType, width: number] } = {
+const types: { readonly [code: number]: readonly [type: IdxHeader['type'], width: number] } = {
   8: ['uint8', 1],
   9: ['int8', 1],
   11: ['int16', 2],

@@ -1,17 +1,8 @@
-import { FormatError, type Tensor } from '@imago/tensor'
+import { arrayTypes, FormatError, type Tensor } from '@imago/tensor'
 import { gunzip, isGzip } from '../io/gunzip.js'
 import { type DataSource, type OpenSource, readAll, withSource } from '../io/open-source.js'
 import { toHostOrder } from '../io/swap-bytes.js'
 import { type IdxHeader, idxHeader } from './idx-header.js'
-
-const arrays = {
-  uint8: Uint8Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  float32: Float32Array,
-  float64: Float64Array,
-}
 
 /**
  * Read an IDX file (the format of MNIST), plain or gzipped: uint8, int8, int16, int32, float32 or float64, any number of
@@ -50,7 +41,6 @@ async function packed(file: OpenSource): Promise<Tensor> {
 
 function decode({ type, width, dims }: IdxHeader, body: Uint8Array): Tensor {
   toHostOrder(body, width, 'BE')
-  const make = arrays[type as keyof typeof arrays]
-  const data = new make(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength / width)
+  const data = new arrayTypes[type](body.buffer, body.byteOffset, body.byteLength / width)
   return { type, dims, data } as Tensor
 }

@@ -1,7 +1,7 @@
 import { type DataType, elementCount, FormatError, UnsupportedError } from '@imago/tensor'
 
 export interface NpyHeader {
-  readonly type: DataType
+  readonly type: Exclude<DataType, 'string'>
   /** Bytes of one element. */
   readonly width: number
   readonly order: 'BE' | 'LE'
@@ -13,7 +13,7 @@ export interface NpyHeader {
   readonly total: number
 }
 
-const types: { readonly [descr: string]: readonly [type: DataType, width: number] } = {
+const types: { readonly [descr: string]: readonly [type: NpyHeader['type'], width: number] } = {
   f2: ['float16', 2],
   f4: ['float32', 4],
   f8: ['float64', 8],

@@ -1,21 +1,6 @@
-import { FormatError, type Tensor } from '@imago/tensor'
+import { arrayTypes, FormatError, type Tensor } from '@imago/tensor'
 import { toHostOrder } from '../io/swap-bytes.js'
 import { type NpyHeader, npyHeader } from './npy-header.js'
-
-const arrays = {
-  float16: Uint16Array,
-  float32: Float32Array,
-  float64: Float64Array,
-  int8: Int8Array,
-  int16: Int16Array,
-  int32: Int32Array,
-  int64: BigInt64Array,
-  uint8: Uint8Array,
-  uint16: Uint16Array,
-  uint32: Uint32Array,
-  uint64: BigUint64Array,
-  bool: Uint8Array,
-}
 
 /** The tensor in the bytes of a .npy file. */
 export function parseNpy(bytes: Uint8Array, name: string): Tensor {
@@ -38,8 +23,7 @@ export function checkLength(header: NpyHeader, length: number, name: string): vo
 export function npyTensor(header: NpyHeader, body: Uint8Array): Tensor {
   const { type, width, order, dims, fortran } = header
   toHostOrder(body, width, order)
-  const make = arrays[type as keyof typeof arrays]
-  const data = new make(body.buffer as ArrayBuffer, body.byteOffset, body.byteLength / width)
+  const data = new arrayTypes[type](body.buffer, body.byteOffset, body.byteLength / width)
   return { type, dims, data: fortran && dims.length > 1 ? rowMajor(data as Float32Array, dims) : data } as Tensor
 }
 

@@ -36,15 +36,22 @@ export function byteSize(code: number, count: number): number | undefined {
   return size === undefined ? undefined : Math.ceil((count * size) / 8)
 }
 
+const largest = BigInt(Number.MAX_SAFE_INTEGER)
+
 /** Dims as numbers, and how many elements they make. */
 export function checkedDims(where: string, wide: readonly bigint[]): { dims: number[]; count: number } {
-  let count = 1n
+  let count = wide.includes(0n) ? 0n : 1n
   for (const dim of wide) {
     if (dim < 0n) throw new FormatError(where, `has the negative size ${dim}`)
     count *= dim
+    // Looked at in each round: a product of a million sizes would be a number of megabytes.
+    if (count > largest || dim > largest)
+      throw new FormatError(where, `has more elements than can be counted (dims ${spellDims(wide)})`)
   }
-  const largest = BigInt(Number.MAX_SAFE_INTEGER)
-  if (count > largest || wide.some((dim) => dim > largest))
-    throw new FormatError(where, `has more elements than can be counted (dims ${wide.slice(0, 8).join(' × ')})`)
   return { dims: wide.map(Number), count: Number(count) }
+}
+
+/** Dims as messages show them: a damaged file may list millions. */
+export function spellDims(dims: readonly (number | bigint)[] = []): string {
+  return `[${dims.slice(0, 8).join(', ')}${dims.length > 8 ? ', …' : ''}]`
 }

@@ -52,7 +52,7 @@ export function schema<const T extends Table>(table: T): Schema<T> {
 }
 
 /** Protobuf's own parsers stop at 100 messages inside each other. */
-export const deepest = 100
+const deepest = 100
 
 export function readMessage<T extends Table>(
   { byNumber }: Schema<T>,

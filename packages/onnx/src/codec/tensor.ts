@@ -1,7 +1,7 @@
 import { type DataType, FormatError } from '@imago/tensor'
 import { typeCode, typeOfCode } from '../data-types.js'
 import type { ConstantTensor, ExternalData } from '../ir.js'
-import { byteSize, checkedDims } from './element-size.js'
+import { byteSize, checkedDims, spellDims } from './element-size.js'
 import { readEntries, writeEntries } from './entries.js'
 import { fieldsOf, keepEmpty, keptOf, unlessEmpty } from './kept.js'
 import { type Decoded, type Message, readMessage, schema, writeMessage } from './message.js'
@@ -56,7 +56,7 @@ function elements(
     if (raw.raw.length !== size)
       throw new FormatError(
         where,
-        `needs ${size} bytes for its dims [${raw.dims?.join(', ')}], the file has ${raw.raw.length}`,
+        `needs ${size} bytes for its dims ${spellDims(raw.dims)}, the file has ${raw.raw.length}`,
       )
     return { raw: raw.raw }
   }
@@ -64,10 +64,7 @@ function elements(
   const got = values?.length ?? 0
   const wanted = valueCount(code, count)
   if (got !== wanted)
-    throw new FormatError(
-      where,
-      `needs ${wanted} values for its dims [${raw.dims?.join(', ') ?? ''}], the file has ${got}`,
-    )
+    throw new FormatError(where, `needs ${wanted} values for its dims ${spellDims(raw.dims)}, the file has ${got}`)
   return values === undefined ? {} : { values }
 }
 
@@ -116,7 +113,7 @@ function readExternal(raw: RawTensor, size: number, where: string, source: Sourc
   if (length !== undefined && length !== size)
     throw new FormatError(
       where,
-      `needs ${size} bytes for its dims [${raw.dims?.join(', ') ?? ''}], its external data has ${length}`,
+      `needs ${size} bytes for its dims ${spellDims(raw.dims)}, its external data has ${length}`,
     )
   return { location, offset, ...(length !== undefined && { length }), entries }
 }

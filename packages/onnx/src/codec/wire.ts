@@ -87,7 +87,7 @@ export function readInt32(r: Reader): number {
 }
 
 /** A length or count; beyond the message's end it is a fault. */
-export function readLength(r: Reader): number {
+function readLength(r: Reader): number {
   readHalves(r)
   const length = high * 2 ** 32 + low
   if (length > r.end - r.at)

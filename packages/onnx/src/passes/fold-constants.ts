@@ -100,9 +100,14 @@ function computed(node: Node, output: string, state: State): ConstantTensor | un
       shape,
       value.map((item) => BigInt(item!)),
     )
-  if (!node.inputs.every((name) => name === '' || state.constants.has(name))) return undefined
+  if (!node.inputs.every((name, i) => state.constants.has(name) || mayBeLeftOut(node, i, name))) return undefined
   const result = evaluatorOf(node, elementCount(shape))?.(node, tensorsOf(node, state), shape)
   return result === undefined ? undefined : constantOf(output, result)
+}
+
+/** Of the ops that are evaluated only Slice has inputs that may be left out: its axes. */
+function mayBeLeftOut(node: Node, i: number, name: string): boolean {
+  return name === '' && node.op === 'Slice' && i >= 3
 }
 
 /** Numbers at the edge of the safe range stand for larger ones that were clamped. */

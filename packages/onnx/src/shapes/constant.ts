@@ -52,10 +52,10 @@ const size: ShapeRule = (_node, inputs) => {
   return [{ type: 'int64', shape: [], value: shape && [productDim(shape)] }]
 }
 
-/** The shape that a vector of sizes asks for; unknown elements become fresh sizes. */
+/** The shape that a vector of sizes asks for; unknown elements become fresh sizes. A longer vector than any shape is not looked into. */
 export function asked(known: Known, fresh: () => string): Shape | undefined {
   const length = known.value?.length ?? known.shape?.[0]
-  if (typeof length !== 'number') return undefined
+  if (typeof length !== 'number' || length > longest) return undefined
   return Array.from({ length }, (_, i): Dim => known.value?.[i] ?? fresh())
 }
 

@@ -48,8 +48,8 @@ function places(size: Dim, i: number, rank: number, window: Window, context: Sha
 function placed(node: Node, shape: Shape, window: Window, context: ShapeContext): Shape {
   const space = shape.slice(2)
   const result = space.map((size, i) => places(size, i, space.length, window, context))
-  if (result.some((size) => typeof size === 'number' && size < 0))
-    mismatch(node, 'at least as large as the window', shape)
+  if (result.some((size) => typeof size === 'number' && !(size >= 0 && Number.isSafeInteger(size))))
+    mismatch(node, 'at least as large as the window, whose strides are > 0', shape)
   return result
 }
 

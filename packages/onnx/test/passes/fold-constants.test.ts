@@ -30,6 +30,17 @@ describe('foldConstants', () => {
     }
   })
 
+  test('nodes with inputs left out that they need are left to the runtime', () => {
+    const b = builder()
+    const x = b.constant(tensor('float32', [4], new Float32Array(4)))
+    b.op('Reshape', ['', b.ints([2, 2])], {}, { outputs: ['a'] })
+    b.op('Gather', [x, ''], {}, { outputs: ['b'] })
+    b.op('Concat', [x, ''], { axis: 0 }, { outputs: ['c'] })
+    b.op('Read', ['a', 'b', 'c'], {}, { outputs: ['y'] })
+    b.output('y')
+    expect(foldConstants(b.graph()).nodes.map((node) => node.op)).toEqual(['Reshape', 'Gather', 'Concat', 'Read'])
+  })
+
   test('a Reshape target of known sizes becomes an initializer, one with a symbolic batch stays right', () => {
     const b = builder()
     const x = b.input('x', 'float32', [2, 3, 4])
