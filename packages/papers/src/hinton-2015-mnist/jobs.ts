@@ -12,10 +12,11 @@ import {
   type Schedule,
 } from '@imago/optim'
 import { rng } from '@imago/tensor'
+import type { JsonObject } from '@imago/trainer'
 import type { Job } from '../jobs/job.js'
 import { trainModel } from '../jobs/train-model.js'
 import { maxNormAfter } from '../max-norm-after.js'
-import { paper, type Settings } from './options.js'
+import { defaults, paper, type Settings } from './options.js'
 
 /** What makes jobs: the data, the settings, this process's threads. */
 export interface Workshop {
@@ -41,19 +42,20 @@ export function teacherJob(
   name: string,
   plan: { readonly seed: number; readonly epochs: number; readonly heldOut?: boolean },
 ): Job {
-  const { sizes, dropout, maxSquaredNorm, jitter } = paper.teacher
+  const { dropout, maxSquaredNorm, jitter } = paper.teacher
   const { seed, epochs, heldOut = false } = plan
   const rate = settings.teacherRate
   return {
     name,
-    config: { kind: 'teacher', seed, epochs, heldOut, rate, ...optimizerConfig(settings) },
+    config: { kind: 'teacher', seed, epochs, heldOut, rate, ...commonConfig(settings, 'teacher') },
     run(context) {
       const random = rng(seed)
       const { train, test } = partsOf(data, heldOut)
-      const units: MaxSquaredNorm['units'] = { 'fc1.weight': 'rows', 'fc2.weight': 'rows' }
+      const layers = settings.hidden.teacher.map((_, i) => [`fc${i + 1}.weight`, 'rows'] as const)
+      const units: MaxSquaredNorm['units'] = Object.fromEntries(layers)
       return trainModel(
         {
-          model: mlp(sizes, { rng: random.split('teacher'), dropout, initial }),
+          model: mlp(sizesOf(settings.hidden.teacher), { rng: random.split('teacher'), dropout, initial }),
           data: batches(train, {
             size: paper.batch,
             rng: random.split('teacher batches'),
@@ -84,7 +86,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       epochs,
       heldOut,
       rate,
-      ...optimizerConfig(settings),
+      ...commonConfig(settings, 'student'),
       ...(soft && { soft: { ...soft } }),
     },
     run(context) {
@@ -94,7 +96,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       const rows = soft && soft.hardWeight === 0 ? unlabelled(train) : train
       return trainModel(
         {
-          model: mlp(paper.student.sizes, { rng: random.split('student'), initial }),
+          model: mlp(sizesOf(settings.hidden.student), { rng: random.split('student'), initial }),
           data: batches(rows, { size: paper.batch, rng: random.split('student batches') }),
           test,
           loss: soft ? softTarget(soft) : hardLabel(),
@@ -119,8 +121,18 @@ const schedules: { readonly [name in Settings['schedule']]: (peak: number) => Sc
   constant,
 }
 
-function optimizerConfig({ optimizer, schedule }: Settings): { optimizer: string; schedule: string } {
-  return { optimizer, schedule: optimizer === 'sgd' ? 'hinton2012' : schedule }
+/** What all jobs of a kind share; units are told where they are not the paper's. */
+function commonConfig({ optimizer, schedule, hidden }: Settings, kind: 'teacher' | 'student'): JsonObject {
+  const units = hidden[kind].join()
+  return {
+    optimizer,
+    schedule: optimizer === 'sgd' ? 'hinton2012' : schedule,
+    ...(units !== defaults.hidden[kind].join() && { hidden: units }),
+  }
+}
+
+function sizesOf(hidden: readonly number[]): number[] {
+  return [784, ...hidden, 10]
 }
 
 function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: MaxSquaredNorm): Optimizer {

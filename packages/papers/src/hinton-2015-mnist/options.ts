@@ -14,6 +14,8 @@ export interface HintonMnistOptions {
   readonly threads?: number
   /** Few epochs, one seed, no selection, no ablation: whether the effects point the right way. */
   readonly fast?: boolean
+  /** Units of the hidden layers; default: the paper's. */
+  readonly hidden?: { readonly teacher: readonly number[]; readonly student: readonly number[] }
   readonly optimizer?: 'adamw' | 'sgd'
   /** How the rate goes from its peak: AdamW only; `sgd` has the schedule of arXiv 1207.0580. */
   readonly schedule?: 'plateau' | 'cosine' | 'constant'
@@ -43,6 +45,7 @@ export const defaults: Settings = {
   teacherEpochs: 60,
   seeds: [1, 2, 3],
   fast: false,
+  hidden: { teacher: [1200, 1200], student: [800, 800] },
   /** With the same 60 epochs a shortened SGD ramp gave a teacher of 134 errors and Adam one of 82 (a trial in PyTorch). */
   optimizer: 'adamw',
   /** Two thirds at the peak, then down to 0: the trial's constant rate, with its noise cooled off at the end. */
@@ -77,14 +80,12 @@ export const paper = {
   /** Initial weights are normal with this deviation. */
   initialDeviation: 0.01,
   teacher: {
-    sizes: [784, 1200, 1200, 10],
     dropout: { input: 0.2, hidden: 0.5 },
     /** The largest squared length of a hidden unit's incoming weights. */
     maxSquaredNorm: 15,
     /** Pixels. */
     jitter: 2,
   },
-  student: { sizes: [784, 800, 800, 10] },
   /** Test errors of 10,000 that §3 reports. */
   errors: { teacher: 67, plain: 146, distilled: 74 },
   /** One training image in twelve is held out to choose rates by: 5,000 of 60,000. */

@@ -46,7 +46,17 @@ async function drain(
   }
 }
 
-const small = { epochs: 1, seeds: [1], rates: [1e-3, 1e-5], selectionEpochs: 1, ablation: false, threads: 1 } as const
+const hidden = { teacher: [120, 100], student: [80, 60] }
+
+const small = {
+  hidden,
+  epochs: 1,
+  seeds: [1],
+  rates: [1e-3, 1e-5],
+  selectionEpochs: 1,
+  ablation: false,
+  threads: 1,
+} as const
 
 describe('the MNIST recipe', () => {
   it('chooses rates on held-out rows, trains all three, and says what a kill left of it the next time', async () => {
@@ -101,7 +111,7 @@ describe('the MNIST recipe', () => {
   })
 
   it('in fast mode answers with two effects and no selection', async () => {
-    const { result } = await drain({ runDir: join(root, 'fast'), fast: true, epochs: 1, threads: 1 })
+    const { result } = await drain({ runDir: join(root, 'fast'), fast: true, epochs: 1, threads: 1, hidden })
     expect(result.trials).toEqual([])
     expect(result.effects).toHaveLength(2)
   })
