@@ -38,7 +38,7 @@ export function encodeInternal(model: Model): Uint8Array {
   return encode(model)
 }
 
-export function isModel(value: unknown): value is Model {
+function isModel(value: unknown): value is Model {
   return typeof value === 'object' && value !== null && 'graph' in value && 'opsets' in value
 }
 

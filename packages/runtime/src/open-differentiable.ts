@@ -47,16 +47,19 @@ export async function openDifferentiable(
   program: VjpProgram,
   options: DifferentiableOptions = {},
 ): Promise<Differentiable> {
+  const named = outputNames(program, options.outputs)
+  const cotangentOf = new Map(Object.entries(program.cotangents))
+  const shapes = new Map(program.parameters.map((name) => [name, parameterDims(program, name)]))
   const ort = await onnxruntime()
   const open = async (what: string, graph: Graph): Promise<OrtSession> =>
     (await createEngine(ort, `the student's ${what} graph`, encodeGraph(graph, options.opsets), options)).session
   const forwardSession = await open('forward', program.forward)
-  const backwardSession = await open('backward', program.backward)
-  let inferenceSession: Promise<OrtSession> | undefined
+  const backwardSession = await open('backward', program.backward).catch(async (error: unknown) => {
+    await forwardSession.release()
+    throw error
+  })
+  let inferenceSession: OrtSession | undefined
   const feed = feeder(ort)
-  const named = outputNames(program, options.outputs)
-  const cotangentOf = new Map(Object.entries(program.cotangents))
-  const shapes = new Map(program.parameters.map((name) => [name, parameterDims(program, name)]))
   const forwardNames = program.forward.outputs.map((output) => output.name)
   const gradientNames = [...new Set(Object.values(program.gradients))]
   const noisy = new Set(program.noise.map((input) => input.name))
@@ -141,11 +144,10 @@ export async function openDifferentiable(
         'forward with train: false',
         'the student has dropout or running statistics, so its training graph does not tell; open it with the option "inference"',
       )
-    inferenceSession ??= graph === undefined ? Promise.resolve(forwardSession) : open('inference', graph)
-    const session = await inferenceSession
+    inferenceSession ??= graph === undefined ? forwardSession : await open('inference', graph)
     const feeds: Feeds = {}
     feedAll(feeds, graph ?? program.forward, parameters, inputs)
-    const results = await runSession(session, 'inference', feeds, [...new Set(named.map(([, own]) => own))])
+    const results = await runSession(inferenceSession, 'inference', feeds, [...new Set(named.map(([, own]) => own))])
     return {
       outputs: tensorMap(named.map(([name, own]) => [name, plain(results[own]!)])),
       updates: tensorMap(),
@@ -171,8 +173,7 @@ export async function openDifferentiable(
       disposed ??= last.then(async () => {
         await forwardSession.release()
         await backwardSession.release()
-        const inference = await inferenceSession
-        if (inference !== undefined && inference !== forwardSession) await inference.release()
+        if (inferenceSession !== forwardSession) await inferenceSession?.release()
       })
       return disposed
     },

@@ -1,4 +1,4 @@
-import { inlineFunctions, type Model } from '@imago/onnx'
+import { inlineFunctions, type Model, topologicalSort } from '@imago/onnx'
 import {
   ArgumentError,
   NotFoundError,
@@ -35,6 +35,9 @@ export interface PredictorOptions extends EngineOptions {
   readonly example?: TensorMap | undefined
 }
 
+/** Rows that are looked at where the graph does not tell what its output holds: one number in [0, 1] is soon met by chance. */
+const looked = 64
+
 /** A `Predict` with what was found in its model. */
 export interface Predictor extends Predict {
   /** What was found and chosen, one sentence each; grows until the first rows have come out. */
@@ -55,22 +58,21 @@ export interface Predictor extends Predict {
  * signal's reason
  */
 export async function predictor(source: ModelSource | Session, options: PredictorOptions = {}): Promise<Predictor> {
-  const found = await prepare(source, options)
-  const { session, value } = found
-  const notes = [...session.notes, ...found.notes]
   const { batchSize = 256, also = [] } = options
   if (!(Number.isInteger(batchSize) && batchSize > 0))
     throw new ArgumentError('predictor', 'batchSize', 'a whole number ≥ 1', batchSize)
-  const fixed = fixedBatch(session.inputs)
-  const step = fixed ?? batchSize
+  const found = await prepare(source, options)
+  const { session, value } = found
+  const notes = [...session.notes, ...found.notes]
+  let fixed: number | undefined
   let gives = options.gives ?? found.gives
-  let feeds: Feeds | undefined
+  let planned: Feeds | undefined
   let disposed = false
 
-  const run = async (inputs: TensorMap, from: number, to: number): Promise<{ readonly [name: string]: Tensor }> => {
+  const run = async (feeds: Feeds, inputs: TensorMap, from: number, to: number): Promise<TensorMap> => {
     const rows = to - from
     const fed = tensorMap(
-      feeds!.map(([port, name, feed]) => [port, feed(inputs[name]!, from, to, fixed ?? rows)] as const),
+      feeds.map(([port, name, feed]) => [port, feed(inputs[name]!, from, to, fixed ?? rows)] as const),
     )
     const results = await session.run(fed, [...new Set([value, ...also])])
     const scores = scoresOf(value, results[value]!, rows)
@@ -89,26 +91,31 @@ export async function predictor(source: ModelSource | Session, options: Predicto
     const others = also.map((name) => [name, firstRows(name, results[name]!, rows)] as const)
     return tensorMap([...others, ['logits', logitsOf(scores, gives === 'probabilities')]])
   }
-  const check = async (inputs: TensorMap): Promise<void> => {
-    const plan = planFeeds(session.inputs, options.map, inputs)
-    feeds = plan.feeds
-    await run(inputs, 0, 1)
-    notes.push(...plan.notes)
+  /** How these inputs are fed: as those before, or planned anew and tried on the first rows. */
+  const feedsFor = async (inputs: TensorMap, rows: number): Promise<Feeds> => {
+    if (planned !== undefined && feedsFit(planned, inputs)) return planned
+    const { feeds, notes: more } = planFeeds(session.inputs, options.map, inputs)
+    await run(feeds, inputs, 0, gives === 'unknown' ? Math.min(rows, fixed ?? batchSize, looked) : 1)
+    for (const note of more) once(notes, note)
+    planned = feeds
+    return feeds
   }
   const predict = async (inputs: TensorMap, signal?: AbortSignal): Promise<TensorMap> => {
     signal?.throwIfAborted()
     if (disposed) throw new StateError('the predictor is disposed', 'Make another from its model')
     const rows = rowsOf(inputs)
-    if (feeds === undefined || !feedsFit(feeds, inputs)) await check(inputs)
+    const feeds = await feedsFor(inputs, rows)
+    const step = fixed ?? batchSize
     const parts: TensorMap[] = []
     for (let from = 0; from < rows; from += step) {
       signal?.throwIfAborted()
-      parts.push(await run(inputs, from, Math.min(from + step, rows)))
+      parts.push(await run(feeds, inputs, from, Math.min(from + step, rows)))
     }
     return concatRows(parts)
   }
 
   try {
+    fixed = fixedBatch(session.inputs)
     checkMaps(session.inputs, options.map)
     if (options.example !== undefined) await predict(options.example)
   } catch (error) {
@@ -138,7 +145,8 @@ async function prepare(source: ModelSource | Session, options: PredictorOptions)
     return { session: source, own: false, value, gives: 'unknown', sigmoid: false, notes: [] }
   }
   const resolved = await resolveSource('predictor', source)
-  const model = inlined(resolved.model)
+  // Nodes in a circle would be followed for ever, long before ONNX Runtime sees them.
+  const model = inlined({ ...resolved.model, graph: topologicalSort(resolved.model.graph) })
   const found = classifier(model, wanted)
   const known = new Set(model.graph.nodes.flatMap((node) => node.outputs))
   for (const name of also)
@@ -167,6 +175,7 @@ function fixedBatch(ports: readonly Port[]): number | undefined {
   const sizes = new Set(ports.flatMap(({ dims }) => (typeof dims?.[0] === 'number' ? [dims[0]] : [])))
   if (sizes.size > 1)
     throw new UnsupportedError('predictor', `the model's inputs ask for batches of ${[...sizes].join(' and ')}`)
+  if (sizes.has(0)) throw new UnsupportedError('predictor', "the model's inputs ask for batches of 0 rows")
   return [...sizes][0]
 }
 

@@ -137,6 +137,36 @@ describe('predictor', () => {
     await session.dispose()
   })
 
+  it('serves calls with rows of different shapes at once', async () => {
+    const predict = await predictor(plain, { batchSize: 2 })
+    const image = (count: number) => ({ input: tensor('float32', [count, 1, 2, 2], rows(count)) })
+    const results = await Promise.all([data(7), image(7), data(5), image(1)].map((inputs) => predict(inputs)))
+    for (const [i, count] of [7, 7, 5, 1].entries())
+      expectRows(results[i]!.logits!.data as Float32Array, scores(rows(count)))
+    const bytes = {
+      input: tensor(
+        'uint8',
+        [6, 4],
+        Uint8Array.from({ length: 24 }, (_, i) => i),
+      ),
+    }
+    const [floats, whole] = await Promise.all([predict(data(9)), predict(bytes)])
+    expectRows(floats!.logits!.data as Float32Array, scores(rows(9)))
+    expectRows(whole!.logits!.data as Float32Array, scores([...bytes.input.data]))
+  })
+
+  it('refuses nodes in a circle and batches of no rows', async () => {
+    const circle = modelOf((b) => {
+      b.input('input', 'float32', ['N', 4])
+      b.op('Identity', ['b'], {}, { outputs: ['a'] })
+      b.op('Identity', ['a'], {}, { outputs: ['b'] })
+      b.output('b', 'float32', ['N', 4])
+    })
+    await expect(predictor(circle)).rejects.toThrow(/in a circle/)
+    const none = modelOf((b) => b.output(linear(b, [0, 4]), 'float32', [0, 3]))
+    await expect(predictor(none)).rejects.toThrow(/batches of 0 rows/)
+  })
+
   it('serves several calls at once', async () => {
     const predict = await predictor(plain, { batchSize: 2 })
     const results = await Promise.all([5, 2, 7, 1].map((count) => predict(data(count))))

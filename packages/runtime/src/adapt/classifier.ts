@@ -41,7 +41,7 @@ export function classifier(model: Model, wanted?: string): Classifier {
   const { graph } = model
   const chosen = chooseOutput(graph, wanted)
   const path = walkBack(graph, chosen.value)
-  const end = path.end
+  const { end, isNormalised } = path
   const notes = [...chosen.notes]
   const asIs = (gives: Classifier['gives']): Classifier => ({
     model: { ...model, graph: withOutput(graph, chosen.value, chosen.type) },
@@ -52,8 +52,7 @@ export function classifier(model: Model, wanted?: string): Classifier {
   })
   if (end === undefined) return asIs('unknown')
 
-  const classesOnAxis = end.op === 'Sigmoid' || overClasses(graph, end)
-  if (['Softmax', 'LogSoftmax', 'Sigmoid'].includes(end.op) && end.domain !== 'ai.onnx.ml' && classesOnAxis) {
+  if (isCut(graph, end, isNormalised)) {
     notes.push(`the model ends in ${end.op} (${nodeLabel(end)}); its input is used as logits`)
     const cut = without(graph, [...path.nodes], end.inputs[0]!, chosen)
     return {
@@ -78,22 +77,39 @@ export function classifier(model: Model, wanted?: string): Classifier {
     const outputs = withOutput({ ...graph, nodes }, scores, 'float32')
     return { model: { ...model, graph: outputs }, value: scores, gives: 'logits', sigmoid: false, notes }
   }
-  return asIs(scoring.has(end.op) || end.op === 'Log' ? 'logits' : 'unknown')
+  return asIs(!isNormalised && (scoring.has(end.op) || end.op === 'Log') ? 'logits' : 'unknown')
 }
 
-/** From a value backwards over ops that keep its numbers, to the one that made them. `nodes`: from the value on, the end left out. */
-function walkBack(graph: Graph, value: string): { readonly nodes: readonly Node[]; readonly end: Node | undefined } {
+/** True for an end whose input are logits. A Normalizer behind it changes nothing of a softmax, and everything of sigmoids. */
+function isCut(graph: Graph, end: Node, isNormalised: boolean): boolean {
+  if (end.domain === 'ai.onnx.ml') return false
+  if (end.op === 'Sigmoid') return !isNormalised
+  return (end.op === 'Softmax' || end.op === 'LogSoftmax') && overClasses(graph, end)
+}
+
+interface Path {
+  /** From the value on, the end left out. */
+  readonly nodes: readonly Node[]
+  readonly end: Node | undefined
+  /** True where a Normalizer was passed. */
+  readonly isNormalised: boolean
+}
+
+/** From a value backwards over ops that keep its numbers, to the one that made them. */
+function walkBack(graph: Graph, value: string): Path {
   const made = producers(graph)
   const nodes: Node[] = []
+  let isNormalised = false
   let node = made.get(value)
   while (node !== undefined && (transparent.has(node.op) || node.op === 'Normalizer')) {
     // A Normalizer makes probabilities sum to 1, which logits must not.
-    if (node.op !== 'Normalizer') nodes.push(node)
+    if (node.op === 'Normalizer') isNormalised = true
+    else nodes.push(node)
     node = made.get(node.inputs[0]!)
   }
   // Log(Softmax(x)) is LogSoftmax(x) in two nodes; a Log of anything else already gives logits.
   const beforeLog = node?.op === 'Log' ? made.get(node.inputs[0]!) : undefined
-  return { nodes, end: beforeLog?.op === 'Softmax' ? beforeLog : node }
+  return { nodes, end: beforeLog?.op === 'Softmax' ? beforeLog : node, isNormalised }
 }
 
 /** True unless the node's axis is known not to be that of the classes (any but the first). */

@@ -160,6 +160,19 @@ describe('a model with one output', () => {
     )
   })
 
+  it('is no probability because its first row could be one', async () => {
+    // Relu of scores of which the first lies in [0, 1].
+    const firsts = [...rows(count)]
+    firsts.splice(0, 4, 0.5, 0, 0, 0)
+    const model = single((b, value) => b.op('Relu', [value]))
+    const predict = await predictor(model)
+    const { logits } = await predict({ input: tensor('float32', [count, 4], Float32Array.from(firsts)) })
+    const wanted = scores(firsts).flatMap((row) => [0, Math.max(0, row[0]!)])
+    expect(wanted[1]).toBe(0.75)
+    expect(Math.max(...wanted)).toBeGreaterThan(1)
+    near([...(logits!.data as Float32Array)], wanted)
+  })
+
   it('is refused where the sigmoid has several outputs', async () => {
     await expect(logitsOf(ending((b, value) => b.op('Sigmoid', [value])))).rejects.toThrow(UnsupportedError)
   })
@@ -195,6 +208,26 @@ describe('a model with several outputs', () => {
     near(got, z.flat())
     expect(notes).toMatch(/ZipMap/)
     expect(notes).toMatch(/label is passed over/)
+  })
+
+  it('takes logarithms of sigmoids that a Normalizer makes a distribution', async () => {
+    const model = modelOf(
+      (b) => {
+        const p = b.op('Sigmoid', [linear(b)])
+        b.output(b.op('Normalizer', [p], { norm: 'L1' }, { domain: 'ai.onnx.ml' }), 'float32', ['N', 3])
+      },
+      [['ai.onnx.ml', 1]],
+    )
+    const wanted = z.map((row) => {
+      const p = row.map((value) => 1 / (1 + Math.exp(-value)))
+      const sum = p.reduce((a, b) => a + b)
+      return p.map((value) => value / sum)
+    })
+    const { got } = await logitsOf(model)
+    near(
+      got,
+      wanted.flat().map((p) => Math.log(p)),
+    )
   })
 
   it('takes logarithms of what a linear classifier normalises', async () => {
