@@ -71,7 +71,7 @@ export function contextOf(node: Node, work: Workspace): RuleContext {
       shape(value) ??
       refuse(`the rank of "${value}" is not known; fold constants first, or give it in the option "shapes"`),
     type,
-    isBool: (value) => shapes.get(value)?.type === 'bool',
+    typeOf: (value) => shapes.get(value)?.type,
     constant: (value) => {
       const found = constants.get(value) ?? b.graph().initializers.get(value)
       return found === undefined ? undefined : tensorOf(found)

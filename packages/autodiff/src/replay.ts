@@ -47,7 +47,9 @@ function learn(nodes: readonly Node[], node: Node, outputs: readonly (string | u
   const initializers = new Map<string, ConstantTensor>()
   for (const name of read) {
     const constant = constants.get(name) ?? b.graph().initializers.get(name)
-    if (constant !== undefined) initializers.set(name, constant)
+    if (constant === undefined) continue
+    initializers.set(name, constant)
+    if (!shapes.has(name)) shapes.set(name, { name, type: constant.type, shape: constant.dims })
   }
   const inputs = [...read].flatMap((name) => shapes.get(name) ?? [])
   // All that is known goes along, so that no symbol for a new size is one that has a meaning already.

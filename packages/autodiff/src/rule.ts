@@ -1,5 +1,5 @@
 import type { Builder, Node, Shape, ValueInfo } from '@imago/onnx'
-import type { Tensor } from '@imago/tensor'
+import type { DataType, Tensor } from '@imago/tensor'
 
 /**
  * The gradient of one op: given the cotangents of the node's outputs (undefined: nothing flows back from that output), emit
@@ -58,8 +58,8 @@ export interface RuleContext {
   /** The shape; refuses where the rank is unknown. */
   ranked(value: string): Shape
   type(value: string): FloatType
-  /** True where the value is known to be of truth values. */
-  isBool(value: string): boolean
+  /** The element type whatever it is; undefined where it is not known. */
+  typeOf(value: string): DataType | undefined
   /** The tensor behind an initializer or a Constant node; undefined for anything that is fed, trained or computed. */
   constant(value: string): Tensor | undefined
   /** A scalar constant of the type of `like`. */

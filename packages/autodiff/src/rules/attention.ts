@@ -98,7 +98,7 @@ function biasOf(node: Node, ctx: RuleContext, flat: boolean): string | undefined
 /** attn_mask as numbers to add, as wide as there are keys. */
 function maskBias(ctx: RuleContext, mask: string, keys: string, hidden: (seen: string) => string): string {
   const { b } = ctx
-  const isBool = ctx.isBool(mask)
+  const isBool = ctx.typeOf(mask) === 'bool'
   const bias = isBool ? hidden(mask) : mask
   const rank = ctx.ranked(mask).length
   const missing = b.op('Sub', [keys, vector(ctx, countOf(ctx, mask, [rank - 1]))])

@@ -1,6 +1,6 @@
-import { intAttribute, intsAttribute, type Node, stringAttribute, typeCode } from '@imago/onnx'
+import { intAttribute, intsAttribute, type Node, stringAttribute } from '@imago/onnx'
 import { constantInts, nodeAxis, range } from '../axes.js'
-import { countOf, formulas, mask, reshapeLike, zerosLike } from '../emit.js'
+import { formulas, mask, reshapeLike, zerosLike } from '../emit.js'
 import type { Rule, RuleContext, RuleTable } from '../rule.js'
 import { scatterAmong, scatterThrough } from '../scatter.js'
 
@@ -124,23 +124,13 @@ const centerCropPad: Rule = (node, ctx, [dY]) =>
     ctx.b.op('CenterCropPad', [positions, node.inputs[1]!], Object.fromEntries(node.attributes)),
   )
 
-/** The indices say where in the output each element went; with a given output shape, the op does. */
+/** The indices say where in the output each element went. */
 const maxUnpool: Rule = (node, ctx, [dY]) => {
-  const { b } = ctx
-  const [x, indices, ...rest] = node.inputs as [string, string, ...string[]]
-  if (!rest[0]) {
-    const flat = b.op('Reshape', [dY!, b.ints([-1])])
-    return [reshapeLike(ctx, b.op('Gather', [flat, indices], { axis: 0 }), x)]
-  }
-  const count = countOf(ctx, x)
-  // Positions go through the op as float32.
-  if (typeof count !== 'number' || count >= 2 ** 24)
-    return ctx.refuse('it has an output shape, and its input is of open size or has more than 2^24 elements')
-  return scatterAmong(ctx, [x], dY!, (positions) => {
-    const places = b.op('Cast', [positions], { to: typeCode('float32') })
-    const moved = b.op('MaxUnpool', [places, indices, ...rest], Object.fromEntries(node.attributes))
-    return b.op('Cast', [moved], { to: typeCode('int64') })
-  })
+  const [x, indices, shape] = node.inputs as [string, string, string?]
+  // To ONNX they count in the shape before it was padded to the output shape, to ONNX Runtime 1.30 in the output shape.
+  if (shape) return ctx.refuse('it has an output shape, which runtimes read in two ways; pad its output instead')
+  const flat = ctx.b.op('Reshape', [dY!, ctx.b.ints([-1])])
+  return [reshapeLike(ctx, ctx.b.op('Gather', [flat, indices], { axis: 0 }), x)]
 }
 
 /** The sum of patches at their places, so each element of a patch gets what lies there: a Gather by positions told from the shapes. */

@@ -160,14 +160,6 @@ const trilu: Rule = (node, ctx, [dY]) => [
   ctx.b.op('Trilu', [dY!, ...node.inputs.slice(1)], { upper: intAttribute(node, 'upper', 1) }),
 ]
 
-/** What was summed up to a position now comes back from it on: the sum in the other direction. */
-const cumSum: Rule = (node, ctx, [dY]) => [
-  ctx.b.op('CumSum', [dY!, node.inputs[1]!], {
-    exclusive: intAttribute(node, 'exclusive', 0),
-    reverse: 1 - intAttribute(node, 'reverse', 0),
-  }),
-]
-
 /** Moves of blocks between channels and space; in mode CRD the channels come in another order. */
 const depthToSpace: Rule = (node, ctx, [dY]) => {
   const { b } = ctx
@@ -206,7 +198,6 @@ export const shape: RuleTable = {
   Cast: cast,
   CastLike: castLike,
   Trilu: trilu,
-  CumSum: cumSum,
   DepthToSpace: depthToSpace,
   SpaceToDepth: spaceToDepth,
 }
