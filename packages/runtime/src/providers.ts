@@ -44,14 +44,20 @@ export async function providers(): Promise<ProviderReport[]> {
     functions: [],
   })
   const reports: ProviderReport[] = []
-  for (const { name } of ort.listSupportedBackends()) {
+  const level = ort.env.logLevel
+  // What does not work here is told in the report; read by ONNX Runtime once, at the first session of the process.
+  ort.env.logLevel = 'fatal'
+  for (const { name } of ort.listSupportedBackends()) reports.push(await probed(name))
+  ort.env.logLevel = level ?? 'warning'
+  return reports
+
+  async function probed(name: string): Promise<ProviderReport> {
     try {
       const { session } = await createEngine(ort, 'probe', probe, { threads: 1, provider: name })
       await session.release()
-      reports.push({ name, available: true })
+      return { name, available: true }
     } catch (error) {
-      reports.push({ name, available: false, reason: reasonOf((error as Error).cause ?? error) })
+      return { name, available: false, reason: reasonOf((error as Error).cause ?? error) }
     }
   }
-  return reports
 }

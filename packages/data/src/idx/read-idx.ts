@@ -29,11 +29,7 @@ async function plain(file: OpenSource, head: Uint8Array): Promise<Tensor> {
 }
 
 async function packed(file: OpenSource): Promise<Tensor> {
-  const bytes = await gunzip(
-    await readAll(file, 2 ** 32),
-    file.name,
-    (head) => idxHeader(head, `${file.name}, unpacked`)?.total,
-  )
+  const bytes = await gunzip(await readAll(file), file.name, (head) => idxHeader(head, `${file.name}, unpacked`)?.total)
   const header = idxHeader(bytes, file.name)!
   // A copy where elements are wider than a byte: the header may leave them unaligned.
   return decode(header, header.width === 1 ? bytes.subarray(header.start) : bytes.slice(header.start))

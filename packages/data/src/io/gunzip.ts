@@ -1,5 +1,6 @@
 import { createGunzip } from 'node:zlib'
 import { FormatError } from '@imago/tensor'
+import { MOST_IN_MEMORY } from './open-source.js'
 
 /** Deflate cannot do better than 1032 : 1, so a claim beyond that is refused before anything is allocated. */
 export const BEST_RATIO = 1032
@@ -51,6 +52,8 @@ export async function gunzip(
 function allocate(total: number, packed: number, name: string): Uint8Array<ArrayBuffer> {
   if (total > packed * BEST_RATIO + 1024)
     throw new FormatError(name, `its header asks for ${total} bytes, which ${packed} packed bytes cannot hold`)
+  if (total > MOST_IN_MEMORY)
+    throw new FormatError(name, `its header asks for ${total} bytes; at most ${MOST_IN_MEMORY} are unpacked in memory`)
   try {
     return new Uint8Array(total)
   } catch (cause) {

@@ -29,7 +29,9 @@ export async function withSource<T>(source: DataSource, use: (file: OpenSource) 
   const handle = await openRegular(path)
   try {
     const before = await handle.stat()
-    const result = await use({ name: path, size: before.size, read: (at, length) => readAt(handle, path, at, length) })
+    const { size } = before
+    const read = (at: number, length: number) => readAt(handle, path, at, Math.min(length, Math.max(0, size - at)))
+    const result = await use({ name: path, size, read })
     const after = await handle.stat()
     if (after.size !== before.size || after.mtimeMs !== before.mtimeMs) throw changed(path)
     return result
@@ -38,9 +40,13 @@ export async function withSource<T>(source: DataSource, use: (file: OpenSource) 
   }
 }
 
-/** The whole of a source, refused where it is larger than `limit` bytes. */
-export async function readAll(file: OpenSource, limit: number): Promise<Uint8Array<ArrayBuffer>> {
-  if (file.size > limit) throw new FormatError(file.name, `has ${file.size} bytes, more than the limit of ${limit}`)
+/** What is unpacked is held in memory, as it is and unpacked: more than this of either is refused. */
+export const MOST_IN_MEMORY: number = 2 ** 32
+
+/** The whole of a packed source. */
+export async function readAll(file: OpenSource): Promise<Uint8Array<ArrayBuffer>> {
+  if (file.size > MOST_IN_MEMORY)
+    throw new FormatError(file.name, `has ${file.size} bytes; at most ${MOST_IN_MEMORY} are unpacked in memory`)
   return (await file.read(0, file.size)) as Uint8Array<ArrayBuffer>
 }
 
@@ -68,16 +74,16 @@ async function openRegular(path: string): Promise<FileHandle> {
   }
 }
 
+/** `length` bytes that were there when the file was opened. */
 async function readAt(handle: FileHandle, path: string, position: number, length: number): Promise<Uint8Array> {
   const out = new Uint8Array(length)
   let done = 0
   while (done < length) {
     const { bytesRead } = await handle.read(out, done, Math.min(length - done, 1 << 30), position + done)
-    if (bytesRead === 0) break
+    if (bytesRead === 0) throw changed(path)
     done += bytesRead
   }
-  if (done < length && position + done < (await handle.stat()).size) throw changed(path)
-  return done === length ? out : out.subarray(0, done)
+  return out
 }
 
 function changed(path: string): StateError {

@@ -1,7 +1,7 @@
 import { crc32, inflateRawSync } from 'node:zlib'
 import { FormatError, UnsupportedError } from '@imago/tensor'
 import { BEST_RATIO } from '../io/gunzip.js'
-import { type OpenSource, readAll } from '../io/open-source.js'
+import { MOST_IN_MEMORY, type OpenSource, readAll } from '../io/open-source.js'
 import { type ZipEntry, zipEntries } from './zip-entries.js'
 
 /** A zip archive as far as .npz needs it: what is in it, and each member's bytes on demand. */
@@ -15,12 +15,9 @@ export interface Zip {
   member(name: string): Uint8Array<ArrayBuffer>
 }
 
-/** The largest archive that is read into memory. */
-const LIMIT = 2 ** 32
-
 /** Open a zip archive: stored and deflated members, zip64. Never writes a file, whatever the members are called. */
 export async function readZip(file: OpenSource): Promise<Zip> {
-  const bytes = await readAll(file, LIMIT)
+  const bytes = await readAll(file)
   const entries = zipEntries(bytes, file.name)
   return {
     names: [...entries.keys()],
@@ -33,6 +30,8 @@ export async function readZip(file: OpenSource): Promise<Zip> {
 }
 
 function unpack(bytes: Uint8Array, entry: ZipEntry, where: string): Uint8Array<ArrayBuffer> {
+  if (entry.size > MOST_IN_MEMORY)
+    throw new FormatError(where, `claims ${entry.size} bytes; at most ${MOST_IN_MEMORY} are unpacked in memory`)
   const packed = bytes.subarray(entry.start, entry.start + entry.packed)
   const out = expand(packed, entry, where)
   if (out.byteLength !== entry.size)

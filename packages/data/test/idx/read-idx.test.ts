@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -97,6 +98,12 @@ describe('what is not whole is refused', () => {
     // 64 MiB of zeros behind a header that asks for 1,000 bytes.
     const bomb = gzipSync(Buffer.concat([encodeIdx(8, [1000], []), new Uint8Array(1 << 26)]))
     await expect(readIdx(bomb)).rejects.toThrow(/goes on after the 1008 bytes/)
+  })
+
+  test('a header that honestly asks for more than is unpacked in memory', async () => {
+    const noise = randomBytes(5_000_000)
+    const large = gzipSync(Buffer.concat([encodeIdx(8, [65_536, 65_537], []), noise]), { level: 1 })
+    await expect(readIdx(large)).rejects.toThrow(/at most 4294967296 are unpacked in memory/)
   })
 
   test('a folder, a FIFO, a missing file', async () => {

@@ -27,6 +27,12 @@ test('a file that grows or shrinks while it is read is refused', async () => {
   await expect(withSource(path, async () => appendFileSync(path, 'more'))).rejects.toThrow(StateError)
   await expect(
     withSource(path, async (file) => {
+      appendFileSync(path, 'more')
+      expect(await file.read(0, 99)).toHaveLength(file.size)
+    }),
+  ).rejects.toThrow(StateError)
+  await expect(
+    withSource(path, async (file) => {
       truncateSync(path, 2)
       return file.read(0, file.size)
     }),
