@@ -23,7 +23,7 @@ interface PaperOptions {
   readonly rates?: number[]
   readonly selectionEpochs?: number
   readonly optimizer?: 'adamw' | 'sgd'
-  readonly schedule?: 'plateau' | 'cosine' | 'constant'
+  readonly schedule?: 'cosine' | 'constant'
   readonly temperature?: number
   readonly hardWeight?: number
   readonly ablation: boolean
@@ -55,11 +55,7 @@ export function addPaper(program: Command, act: Act): void {
       whole(0),
     )
     .option('--optimizer <name>', 'adamw or sgd', oneOf('adamw', 'sgd'))
-    .option(
-      '--schedule <name>',
-      'plateau (two thirds at the peak, then down), cosine or constant',
-      oneOf('plateau', 'cosine', 'constant'),
-    )
+    .option('--schedule <name>', 'cosine or constant', oneOf('cosine', 'constant'))
     .option(
       '--temperature <T>',
       `temperature of the soft targets (default ${defaults.temperature})`,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { constant, cosine, linear, type Progress, plateau, type Schedule, step, warmUp } from '../../src/index.js'
+import { constant, cosine, linear, type Progress, restarts, type Schedule, step, warmUp } from '../../src/index.js'
 
 const runs = fc.record({ epochs: fc.integer({ min: 2, max: 50 }), stepsPerEpoch: fc.integer({ min: 1, max: 40 }) })
 const value = fc.double({ min: 1e-6, max: 10, noNaN: true })
@@ -51,18 +51,21 @@ describe('closed forms', () => {
     )
   })
 
-  test('plateau: the peak for a share of the run, then the cosine of what is left', () => {
-    const share = fc.constantFrom(0, 0.25, 0.5, 0.75)
+  test('restarts: each cycle is the cosine of a run of its own length', () => {
+    const cycle = fc.record({ peak: value, epochs: fc.integer({ min: 1, max: 5 }) })
+    const cycles = fc.array(cycle, { minLength: 1, maxLength: 3 })
     fc.assert(
-      fc.property(value, runs, share, (peak, run, hold) => {
-        const four = { ...run, epochs: run.epochs * 4 }
-        const curve = all(plateau({ peak, hold }), four)
-        const from = hold * (curve.length - 1)
-        const rest = all(cosine({ peak }), { epochs: four.epochs * (1 - hold), stepsPerEpoch: run.stepsPerEpoch })
-        expect(curve.slice(0, from).every((x) => x === peak)).toBe(true)
-        for (const [i, x] of curve.slice(from).entries()) expect(x).toBeCloseTo(rest[i]!, 10)
+      fc.property(cycles, fc.integer({ min: 1, max: 9 }), (parts, stepsPerEpoch) => {
+        const epochs = parts.reduce((sum, part) => sum + part.epochs, 0)
+        const curve = all(restarts(parts), { epochs, stepsPerEpoch })
+        const expected = parts.flatMap(({ peak, epochs }) =>
+          all(cosine({ peak }), { epochs, stepsPerEpoch }).slice(0, -1),
+        )
+        expect(curve.at(-1)).toBe(0)
+        for (const [i, x] of expected.entries()) expect(curve[i]).toBeCloseTo(x, 12)
       }),
     )
+    expect(() => restarts([])).toThrow(/cycles/)
   })
 
   test('warm-up: k-th step has k/W of the value, then the schedule itself', () => {

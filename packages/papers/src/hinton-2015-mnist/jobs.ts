@@ -8,7 +8,7 @@ import {
   hinton2012,
   type MaxSquaredNorm,
   type Optimizer,
-  plateau,
+  restarts,
   type Schedule,
 } from '@imago/optim'
 import { rng } from '@imago/tensor'
@@ -40,14 +40,35 @@ export interface StudentPlan {
 export function teacherJob(
   { data, settings, threads }: Workshop,
   name: string,
-  plan: { readonly seed: number; readonly epochs: number; readonly heldOut?: boolean },
+  plan: {
+    readonly seed: number
+    readonly epochs: number
+    /** A second descent of the rate behind the first. */
+    readonly restart?: Settings['teacherRestart']
+    readonly heldOut?: boolean
+  },
 ): Job {
   const { dropout, maxSquaredNorm, jitter } = paper.teacher
-  const { seed, epochs, heldOut = false } = plan
+  const { seed, restart, heldOut = false } = plan
   const rate = settings.teacherRate
+  const epochs = plan.epochs + (restart?.epochs ?? 0)
+  const schedule = restart
+    ? restarts([
+        { peak: rate, epochs: plan.epochs },
+        { peak: restart.rate, epochs: restart.epochs },
+      ])
+    : schedules[settings.schedule](rate)
   return {
     name,
-    config: { kind: 'teacher', seed, epochs, heldOut, rate, ...commonConfig(settings, 'teacher') },
+    config: {
+      kind: 'teacher',
+      seed,
+      epochs,
+      heldOut,
+      rate,
+      ...commonConfig(settings, 'teacher'),
+      ...(restart && { restart: { ...restart } }),
+    },
     run(context) {
       const random = rng(seed)
       const { train, test } = partsOf(data, heldOut)
@@ -55,7 +76,7 @@ export function teacherJob(
       const units: MaxSquaredNorm['units'] = Object.fromEntries(layers)
       return trainModel(
         {
-          model: mlp(sizesOf(settings.hidden.teacher), { rng: random.split('teacher'), dropout, initial }),
+          model: mlp(sizesOf(settings.hidden.teacher), { rng: random.split('teacher'), dropout }),
           data: batches(train, {
             size: paper.batch,
             rng: random.split('teacher batches'),
@@ -63,7 +84,7 @@ export function teacherJob(
           }),
           test,
           loss: hardLabel(),
-          optimizer: optimizerOf(settings, rate, epochs, { limit: maxSquaredNorm, units }),
+          optimizer: optimizerOf(settings, rate, schedule, epochs, { limit: maxSquaredNorm, units }),
           epochs,
           rng: random.split('teacher masks'),
           ...(threads !== undefined && { threads }),
@@ -96,11 +117,11 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       const rows = soft && soft.hardWeight === 0 ? unlabelled(train) : train
       return trainModel(
         {
-          model: mlp(sizesOf(settings.hidden.student), { rng: random.split('student'), initial }),
+          model: mlp(sizesOf(settings.hidden.student), { rng: random.split('student') }),
           data: batches(rows, { size: paper.batch, rng: random.split('student batches') }),
           test,
           loss: soft ? softTarget(soft) : hardLabel(),
-          optimizer: optimizerOf(settings, rate, epochs),
+          optimizer: optimizerOf(settings, rate, schedules[settings.schedule](rate), epochs),
           epochs,
           rng: random.split('student masks'),
           ...(soft && { teacher: context.file(soft.teacher, 'model.onnx') }),
@@ -112,11 +133,8 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
   }
 }
 
-const initial = { normal: paper.initialDeviation }
-
 /** How the rate goes from its peak. */
 const schedules: { readonly [name in Settings['schedule']]: (peak: number) => Schedule } = {
-  plateau: (peak) => plateau({ peak }),
   cosine: (peak) => cosine({ peak }),
   constant,
 }
@@ -135,7 +153,14 @@ function sizesOf(hidden: readonly number[]): number[] {
   return [784, ...hidden, 10]
 }
 
-function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: MaxSquaredNorm): Optimizer {
+/** AdamW follows `schedule`; SGD has the paper's own, from `rate`. */
+function optimizerOf(
+  settings: Settings,
+  rate: number,
+  schedule: Schedule,
+  epochs: number,
+  limit?: MaxSquaredNorm,
+): Optimizer {
   if (settings.optimizer === 'sgd')
     return hinton2012({
       rate,
@@ -143,7 +168,7 @@ function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: M
       momentum: { from: 0.5, to: 0.99, epochs: Math.min(500, Math.max(1, Math.round(epochs / 3))) },
       ...(limit && { maxSquaredNorm: limit }),
     })
-  const adam = adamw({ rate: schedules[settings.schedule](rate) })
+  const adam = adamw({ rate: schedule })
   return limit ? maxNormAfter(adam, limit) : adam
 }
 
