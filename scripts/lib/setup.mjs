@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { delimiter, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { run, runNode } from './run.mjs'
 
@@ -21,8 +21,8 @@ export function setup() {
     stamp('install', install)
     rmSync(join(stamps, 'build'), { force: true })
   }
-  const build = digest(sources(), `${process.env.IMAGO_NATIVE ?? ''} ${process.env.IMAGO_CUDA ?? ''}`)
-  if (stampOf('build') !== build) {
+  const build = digest(sources(), `${process.env.IMAGO_NATIVE ?? ''} ${process.env.IMAGO_CUDA ?? ''} ${compilers()}`)
+  if (stampOf('build') !== build || !existsSync(join(root, 'packages', 'cli', 'dist', 'index.js'))) {
     console.log('imago: building …')
     must(turbo(['run', 'build', '--output-logs=new-only']), 'turbo run build')
     stamp('build', build)
@@ -62,6 +62,12 @@ function stampOf(name) {
 function stamp(name, value) {
   mkdirSync(stamps, { recursive: true })
   writeFileSync(join(stamps, name), value)
+}
+
+/** Which of the programs that the addon is built with are there: it is built once they come. */
+function compilers() {
+  const folders = (process.env.PATH ?? '').split(delimiter)
+  return ['cmake', 'c++', 'g++', 'clang++'].filter((name) => folders.some((folder) => existsSync(join(folder, name))))
 }
 
 /** Everything that the build reads. */
