@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { extname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { ArgumentError, FormatError, NotFoundError } from '@imago/tensor'
+import { repeatedKey } from './repeated-key.js'
 
 /** Options from a file: the same names as on the command line, in camelCase. The command line wins over the file. */
 export type ConfigFile = { readonly [option: string]: unknown }
@@ -26,6 +27,13 @@ async function parseJson(file: string): Promise<unknown> {
   const text = await readFile(file, 'utf8').catch((cause) => {
     throw new NotFoundError(`cannot read the config file ${file}`, 'Check --config', { cause })
   })
+  const value = parsed(text, file)
+  const twice = repeatedKey(text)
+  if (twice !== undefined) throw new FormatError(file, `has the key ${twice} twice`)
+  return value
+}
+
+function parsed(text: string, file: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {

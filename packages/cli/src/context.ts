@@ -1,4 +1,5 @@
 import { Interrupted } from './exit-code.js'
+import { printable } from './terminal/printable.js'
 import { type Progress, progress } from './terminal/progress.js'
 
 /** The world as a command sees it: its streams, its environment, its clock and the wish to stop. */
@@ -31,6 +32,10 @@ export function processContext(quiet = false): { context: Context; release: () =
     if (error.code === 'EPIPE') process.exit(0)
     throw error
   })
+  // Nobody reads the progress any more; the work goes on.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+  })
   const write = (text: string): void => {
     if (!quiet) process.stderr.write(text)
   }
@@ -39,8 +44,8 @@ export function processContext(quiet = false): { context: Context; release: () =
   return {
     context: {
       env: process.env,
-      out: (text) => process.stdout.write(`${text}\n`),
-      note: (text) => shown.log(text),
+      out: (text) => process.stdout.write(`${printable(text)}\n`),
+      note: (text) => shown.log(printable(text)),
       progress: shown,
       signal: stop.signal,
       now: () => performance.now(),

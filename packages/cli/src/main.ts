@@ -10,6 +10,7 @@ import { addInspect } from './commands/inspect.js'
 import { addPaper } from './commands/paper.js'
 import { addTrain } from './commands/train.js'
 import { exitCode, Interrupted } from './exit-code.js'
+import { printable } from './terminal/printable.js'
 
 /**
  * Run the command line `imago …` and return its exit code: 0 done, 1 failed with a sentence on standard error, 2 unusable
@@ -48,7 +49,7 @@ function report(error: unknown): number {
     process.stderr.write('imago: stopped; the same command goes on from the checkpoint\n')
     return error.signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated
   }
-  process.stderr.write(`imago: ${sentence(error)}\n`)
+  process.stderr.write(`imago: ${printable(sentence(error))}\n`)
   return exitCode.failed
 }
 

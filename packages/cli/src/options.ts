@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { jsonObject, oneOf, pattern, real, whole } from './values.js'
+import { fraction, jsonObject, oneOf, pattern, real, whole } from './values.js'
 
 /** Where data comes from. */
 export interface DataOptions {
@@ -64,7 +64,7 @@ export function addTrainingOptions(command: Command): Command {
       oneOf('constant', 'cosine'),
       'constant',
     )
-    .option('--momentum <x>', 'momentum of sgd', real(0, 1), 0.9)
+    .option('--momentum <x>', 'momentum of sgd', fraction, 0.9)
     .option('--weight-decay <x>', 'weight decay, on weights and not on biases', real(0), 0)
     .option(
       '--max-squared-norm <x>',

@@ -1,4 +1,5 @@
 import { InvalidArgumentError } from 'commander'
+import { repeatedKey } from './repeated-key.js'
 
 /** Readers of option values; what they refuse, commander reports with the option's name. */
 
@@ -22,6 +23,14 @@ export function real(least: number, most: number = Number.MAX_VALUE, above = fal
       )
     return value
   }
+}
+
+/** A number in [0, 1). */
+export function fraction(text: string): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= 0 && value < 1))
+    throw new InvalidArgumentError('It must be a number ≥ 0 and < 1.')
+  return value
 }
 
 /** A list of whole numbers: `1,2,3`. */
@@ -58,6 +67,8 @@ export function jsonObject(text: string): { [name: string]: unknown } {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new InvalidArgumentError('It must be a JSON object.')
+  const twice = repeatedKey(text)
+  if (twice !== undefined) throw new InvalidArgumentError(`It must have each key once, not ${twice} twice.`)
   return value as { [name: string]: unknown }
 }
 

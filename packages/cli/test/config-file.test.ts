@@ -23,6 +23,7 @@ describe('readConfigFile', () => {
   it.each([
     ['{"epoch": 3}', /epoch.*one of the options epochs, temperature/],
     ['{"__proto__": {"polluted": 1}}', /__proto__/],
+    ['{"epochs": 3, "epochs": 30}', /the key epochs twice/],
     ['[1]', /one object/],
     ['{', /not JSON/],
   ])('refuses %s', async (text, message) => {

@@ -1,7 +1,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import { findMnist } from '@imago/data'
 import { backends, native } from '@imago/kernels'
-import { providers } from '@imago/runtime'
+import { runtimeReport } from '@imago/runtime'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
@@ -67,23 +67,19 @@ function kernels(): Finding[] {
 }
 
 async function runtime(): Promise<Finding[]> {
-  try {
-    const found = await providers()
-    return found.map(({ name, available, reason }) => ({
-      what: `ONNX Runtime, ${name}`,
-      ok: available,
-      found: available ? 'a session runs' : (reason ?? 'not available'),
-    }))
-  } catch (error) {
-    return [
-      {
-        what: runtimeItself,
-        ok: false,
-        found: (error as Error).message,
-        remedy: 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node',
-      },
-    ]
+  const { version, reason: why, providers } = await runtimeReport()
+  const itself: Finding = {
+    what: runtimeItself,
+    ok: why === undefined,
+    found: why ?? `version ${version}`,
+    remedy: 'ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node',
   }
+  const each = providers.map(({ name, available, reason }) => ({
+    what: `${runtimeItself}, ${name}`,
+    ok: available,
+    found: available ? 'a session runs' : (reason ?? 'not available'),
+  }))
+  return [itself, ...each]
 }
 
 async function data({ env }: Context): Promise<Finding> {

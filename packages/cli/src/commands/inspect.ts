@@ -1,6 +1,14 @@
 import { inspectGradients } from '@imago/autodiff'
-import { type Model, readModel, type ValueInfo } from '@imago/onnx'
-import { elementCount } from '@imago/tensor'
+import {
+  type Graph,
+  type Model,
+  normaliseOpset,
+  readModel,
+  topologicalSort,
+  type ValueInfo,
+  validateGraph,
+} from '@imago/onnx'
+import { elementCount, ShapeError, UnsupportedError } from '@imago/tensor'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
@@ -22,8 +30,10 @@ async function inspect(
   path: string,
 ): Promise<undefined> {
   const model = await readModel(path)
+  validateGraph(model.graph)
   const facts = summary(model)
-  const gradients = inspectGradients(model.graph)
+  const { graph, obstacle } = trainingForm(model)
+  const gradients = inspectGradients(graph)
   const refused = gradients.filter(({ answer }) => answer === 'refused')
   if (options.json) {
     const nodes = gradients.map(({ node, answer, reason }) => ({
@@ -33,7 +43,8 @@ async function inspect(
       answer,
       reason,
     }))
-    context.out(JSON.stringify({ ...facts, trainable: refused.length === 0, ...(options.train && { nodes }) }, null, 2))
+    const trainable = refused.length === 0 && obstacle === undefined
+    context.out(JSON.stringify({ ...facts, trainable, obstacle, ...(options.train && { nodes }) }, null, 2))
     return
   }
   context.out(
@@ -49,11 +60,24 @@ async function inspect(
     context.out(
       `\n${table([['node', 'op', 'gradient', ''], ...gradients.map(({ node, answer, reason }) => [node.name || node.outputs[0] || '', node.op, answer, reason ?? ''])])}`,
     )
-  context.out(
-    refused.length === 0
-      ? '\nCan be trained: every node on the way has a gradient rule.'
-      : `\nNodes without a gradient (training works where none lies between a trained parameter and the output):\n${[...new Set(refused.map(({ node, reason }) => `  ${node.op}: ${reason ?? 'no rule'}`))].join('\n')}`,
-  )
+  if (obstacle !== undefined) context.out(`\nCannot be trained as it is: ${obstacle}`)
+  else
+    context.out(
+      refused.length === 0
+        ? '\nCan be trained: every node on the way has a gradient rule.'
+        : `\nNodes without a gradient (training works where none lies between a trained parameter and the output):\n${[...new Set(refused.map(({ node, reason }) => `  ${node.op}: ${reason ?? 'no rule'}`))].join('\n')}`,
+    )
+}
+
+/** The graph as it would be trained: functions inlined, old forms of ops brought up to date; and what stands against that. */
+function trainingForm(model: Model): { readonly graph: Graph; readonly obstacle?: string } {
+  try {
+    return { graph: normaliseOpset({ ...model, graph: topologicalSort(model.graph) }).graph }
+  } catch (error) {
+    if (error instanceof UnsupportedError || error instanceof ShapeError)
+      return { graph: model.graph, obstacle: error.message }
+    throw error
+  }
 }
 
 interface Summary {
@@ -68,8 +92,8 @@ interface Summary {
 }
 
 function summary({ irVersion, opsets, producer, graph }: Model): Summary {
-  const ops: { [op: string]: number } = {}
-  for (const { op } of graph.nodes) ops[op] = (ops[op] ?? 0) + 1
+  const ops = new Map<string, number>()
+  for (const { op } of graph.nodes) ops.set(op, (ops.get(op) ?? 0) + 1)
   const floats = [...graph.initializers.values()].filter(({ type }) => type.includes('float'))
   return {
     irVersion,
@@ -79,7 +103,7 @@ function summary({ irVersion, opsets, producer, graph }: Model): Summary {
     outputs: graph.outputs.map(spell),
     parameters: floats.reduce((sum, { dims }) => sum + elementCount(dims), 0),
     tensors: floats.length,
-    ops: Object.fromEntries(Object.entries(ops).sort(([, a], [, b]) => b - a)),
+    ops: Object.fromEntries([...ops].sort(([, a], [, b]) => b - a)),
   }
 }
 

@@ -4,11 +4,11 @@ import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import { addTrainingOptions, type TrainingOptions } from '../options.js'
 import { trainingRun } from '../run/training-run.js'
-import { real } from '../values.js'
+import { fraction } from '../values.js'
 
 export function addTrain(program: Command, act: Act): void {
   addTrainingOptions(program.command('train').description('train a student on hard labels'))
-    .option('--smoothing <x>', 'label smoothing', real(0, 1), 0)
+    .option('--smoothing <x>', 'label smoothing', fraction, 0)
     .addHelpText(
       'after',
       `

@@ -22,7 +22,7 @@ import { checkLabels } from './check-labels.js'
 import { follow } from './follow.js'
 import { openData } from './open-data.js'
 import { digestOf, studentModel } from './student-model.js'
-import { batchesOf, evaluationBatches, optimizerOf } from './training.js'
+import { batchesOf, evaluationBatches, heldUnits, optimizerOf } from './training.js'
 
 /** What `train` and `distill` do differently. */
 export interface Method {
@@ -50,7 +50,6 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
   const random = rng(options.seed)
   const data = await openData(context, options)
   const model = await studentModel(options, random.split('weights'))
-  const optimizer = optimizerOf(options, incomingAxes(model.graph))
   const { training, validation } = batchesOf(data.train, options, random)
   const test = evaluationBatches(data.test)
   const labelled = data.test.classes !== undefined
@@ -60,6 +59,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
     ...(options.freeze !== undefined && { freeze: new RegExp(options.freeze) }),
   })
   try {
+    const optimizer = optimizerOf(options, heldUnits(incomingAxes(model.graph), student.parameters))
     for (const note of [
       ...(method.teacher?.notes.map((text) => `teacher: ${text}`) ?? []),
       ...student.notes.map((text) => `student: ${text}`),

@@ -1,6 +1,6 @@
 import { type Batches, batches, type Dataset, jitterAugment, split } from '@imago/data'
 import { adamw, constant, cosine, type Optimizer, type Schedule, sgd } from '@imago/optim'
-import { ArgumentError, type Rng } from '@imago/tensor'
+import { ArgumentError, type Rng, type TensorMap } from '@imago/tensor'
 import type { TrainingOptions } from '../options.js'
 
 /** The optimizer that the options describe. `units` tells over which axis each weight's incoming weights lie. */
@@ -19,6 +19,18 @@ export function optimizerOf(
     ...clip,
     ...(limit !== undefined && { maxSquaredNorm: { limit, units } }),
   })
+}
+
+/** Of the weights whose incoming axis is known, those that max-norm can hold: trained ones, and columns of matrices only. */
+export function heldUnits(
+  axes: { readonly [weight: string]: 'rows' | 'columns' },
+  parameters: TensorMap,
+): { readonly [parameter: string]: 'rows' | 'columns' } {
+  const held = Object.entries(axes).filter(([name, axis]) => {
+    const rank = parameters[name]?.dims.length ?? 0
+    return axis === 'rows' ? rank >= 2 : rank === 2
+  })
+  return Object.fromEntries(held)
 }
 
 /** Training batches (shuffled, jittered) and, where some rows are held out, validation batches. */

@@ -1,6 +1,8 @@
 /** Rows of cells as aligned text: numbers to the right, everything else to the left. The first row is the heading. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = (rows[0] ?? []).map((_, column) => Math.max(...rows.map((row) => width(row[column] ?? ''))))
+  const widths = (rows[0] ?? []).map((_, column) =>
+    rows.reduce((most, row) => Math.max(most, width(row[column] ?? '')), 0),
+  )
   const rightward = widths.map((_, column) =>
     rows.slice(1).every((row) => /^[-+–]?[\d.,]|^–?$/.test(row[column] ?? '')),
   )

@@ -115,6 +115,39 @@ describe('memory that a kernel may not touch', () => {
     }
   })
 
+  test('views of memory that was resized: what tracks its length has its length, what lies outside is refused', () => {
+    const Resizable = ArrayBuffer as unknown as new (
+      size: number,
+      options: { maxByteLength: number },
+    ) => ArrayBuffer & { resize(size: number): void }
+    const memory = new Resizable(24, { maxByteLength: 48 })
+    const tracking = new Float32Array(memory)
+    const fixed = new Float32Array(memory, 0, 6)
+    tracking.set(teacher().data as Float32Array)
+    const want = klDivergence({ student: student(), teacher: teacher() }).value
+    for (const data of [tracking, fixed])
+      expect(klDivergence({ student: student(), teacher: tensor('float32', [2, 3], data) }).value).toBe(want)
+    memory.resize(16)
+    for (const data of [tracking, fixed]) {
+      const error = thrown(() => klDivergence({ student: student(), teacher: tensor('float32', [2, 3], data) }))
+      expect(error).toBeInstanceOf(ShapeError)
+      expect(error.message).toMatch(/"teacher" must be 6 elements for dims \[2, 3\], got [04]/)
+    }
+    const four = softmax({ logits: tensor('float32', [1, 4], tracking) }).data
+    expect(four.reduce((sum, p) => sum + p)).toBeCloseTo(1, 6)
+  })
+
+  test('a view of WebAssembly memory that has grown is detached', () => {
+    const { WebAssembly: wasm } = globalThis as unknown as {
+      WebAssembly: { Memory: new (size: { initial: number }) => { buffer: ArrayBuffer; grow(pages: number): number } }
+    }
+    const memory = new wasm.Memory({ initial: 1 })
+    const data = new Float32Array(memory.buffer, 0, 6)
+    softmax({ logits: tensor('float32', [2, 3], data) })
+    memory.grow(1)
+    expect(thrown(() => softmax({ logits: tensor('float32', [2, 3], data) })).message).toMatch(/detached/)
+  })
+
   test('out that overlaps what is read is refused, out that is the student is not', () => {
     const memory = new Float32Array(12)
     const x = tensor('float32', [2, 3], memory.subarray(0, 6))
@@ -197,6 +230,22 @@ describe('numbers out of range', () => {
       expect(error.message).toMatch(/rowWeights.*row 1/)
     }
   })
+})
+
+test.each(backends().filter(({ available }) => available))('a million classes on $name', ({ name: backend }) => {
+  const classes = 1_000_000
+  const even = zeros('float32', [1, classes])
+  const onlyOne = tensor(
+    'float32',
+    [1, classes],
+    new Float32Array(classes).fill(Number.NEGATIVE_INFINITY).fill(0, 7, 8),
+  )
+  // KL(onehot ‖ uniform) = ln C, and CE(uniform) = ln C.
+  const options = { student: even, teacher: onlyOne, temperature: 1, labels: i32(7), hardWeight: 0.5, backend }
+  const { soft, hard, gradient } = softTargetLoss(options)
+  for (const value of [soft, hard]) expect(Math.abs(value - Math.log(classes))).toBeLessThan(1e-5)
+  expect(gradient.data[7]).toBeCloseTo(1e-6 - 1, 6)
+  expect(Math.abs(gradient.data[classes - 1]! - 1e-6)).toBeLessThan(1e-11)
 })
 
 describe.each(backends().filter(({ available }) => available))('rows that $name refuses', ({ name: backend }) => {
