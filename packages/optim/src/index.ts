@@ -6,7 +6,6 @@ export type { Optimizer, OptimizerState, Progress, Schedule } from './optimizer.
 export { constant } from './schedules/constant.js'
 export { cosine } from './schedules/cosine.js'
 export { linear } from './schedules/linear.js'
-export { type Cycle, restarts } from './schedules/restarts.js'
 export { step } from './schedules/step.js'
 export { warmUp } from './schedules/warm-up.js'
 export { type SgdOptions, sgd } from './sgd.js'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { constant, cosine, linear, type Progress, restarts, type Schedule, step, warmUp } from '../../src/index.js'
+import { constant, cosine, linear, type Progress, type Schedule, step, warmUp } from '../../src/index.js'
 
 const runs = fc.record({ epochs: fc.integer({ min: 2, max: 50 }), stepsPerEpoch: fc.integer({ min: 1, max: 40 }) })
 const value = fc.double({ min: 1e-6, max: 10, noNaN: true })
@@ -49,23 +49,6 @@ describe('closed forms', () => {
         for (let i = 1; i < curve.length; i++) expect(curve[i]).toBeLessThan(curve[i - 1]!)
       }),
     )
-  })
-
-  test('restarts: each cycle is the cosine of a run of its own length', () => {
-    const cycle = fc.record({ peak: value, epochs: fc.integer({ min: 1, max: 5 }) })
-    const cycles = fc.array(cycle, { minLength: 1, maxLength: 3 })
-    fc.assert(
-      fc.property(cycles, fc.integer({ min: 1, max: 9 }), (parts, stepsPerEpoch) => {
-        const epochs = parts.reduce((sum, part) => sum + part.epochs, 0)
-        const curve = all(restarts(parts), { epochs, stepsPerEpoch })
-        const expected = parts.flatMap(({ peak, epochs }) =>
-          all(cosine({ peak }), { epochs, stepsPerEpoch }).slice(0, -1),
-        )
-        expect(curve.at(-1)).toBe(0)
-        for (const [i, x] of expected.entries()) expect(curve[i]).toBeCloseTo(x, 12)
-      }),
-    )
-    expect(() => restarts([])).toThrow(/cycles/)
   })
 
   test('warm-up: k-th step has k/W of the value, then the schedule itself', () => {

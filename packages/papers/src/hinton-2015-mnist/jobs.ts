@@ -1,16 +1,7 @@
 import { batches, type Dataset, jitterAugment, split, type TrainTest, unlabelled } from '@imago/data'
 import { hardLabel, softTarget } from '@imago/losses'
 import { mlp } from '@imago/onnx'
-import {
-  adamw,
-  constant,
-  cosine,
-  hinton2012,
-  type MaxSquaredNorm,
-  type Optimizer,
-  restarts,
-  type Schedule,
-} from '@imago/optim'
+import { adamw, constant, cosine, hinton2012, type MaxSquaredNorm, type Optimizer, type Schedule } from '@imago/optim'
 import { rng } from '@imago/tensor'
 import type { JsonObject } from '@imago/trainer'
 import type { Job } from '../jobs/job.js'
@@ -40,35 +31,14 @@ export interface StudentPlan {
 export function teacherJob(
   { data, settings, threads }: Workshop,
   name: string,
-  plan: {
-    readonly seed: number
-    readonly epochs: number
-    /** A second descent of the rate behind the first. */
-    readonly restart?: Settings['teacherRestart']
-    readonly heldOut?: boolean
-  },
+  plan: { readonly seed: number; readonly epochs: number; readonly heldOut?: boolean },
 ): Job {
   const { dropout, maxSquaredNorm, jitter } = paper.teacher
-  const { seed, restart, heldOut = false } = plan
+  const { seed, epochs, heldOut = false } = plan
   const rate = settings.teacherRate
-  const epochs = plan.epochs + (restart?.epochs ?? 0)
-  const schedule = restart
-    ? restarts([
-        { peak: rate, epochs: plan.epochs },
-        { peak: restart.rate, epochs: restart.epochs },
-      ])
-    : schedules[settings.schedule](rate)
   return {
     name,
-    config: {
-      kind: 'teacher',
-      seed,
-      epochs,
-      heldOut,
-      rate,
-      ...commonConfig(settings, 'teacher'),
-      ...(restart && { restart: { ...restart } }),
-    },
+    config: { kind: 'teacher', seed, epochs, heldOut, rate, ...commonConfig(settings, 'teacher') },
     run(context) {
       const random = rng(seed)
       const { train, test } = partsOf(data, heldOut)
@@ -84,7 +54,7 @@ export function teacherJob(
           }),
           test,
           loss: hardLabel(),
-          optimizer: optimizerOf(settings, rate, schedule, epochs, { limit: maxSquaredNorm, units }),
+          optimizer: optimizerOf(settings, rate, epochs, { limit: maxSquaredNorm, units }),
           epochs,
           rng: random.split('teacher masks'),
           ...(threads !== undefined && { threads }),
@@ -121,7 +91,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
           data: batches(rows, { size: paper.batch, rng: random.split('student batches') }),
           test,
           loss: soft ? softTarget(soft) : hardLabel(),
-          optimizer: optimizerOf(settings, rate, schedules[settings.schedule](rate), epochs),
+          optimizer: optimizerOf(settings, rate, epochs),
           epochs,
           rng: random.split('student masks'),
           ...(soft && { teacher: context.file(soft.teacher, 'model.onnx') }),
@@ -153,14 +123,7 @@ function sizesOf(hidden: readonly number[]): number[] {
   return [784, ...hidden, 10]
 }
 
-/** AdamW follows `schedule`; SGD has the paper's own, from `rate`. */
-function optimizerOf(
-  settings: Settings,
-  rate: number,
-  schedule: Schedule,
-  epochs: number,
-  limit?: MaxSquaredNorm,
-): Optimizer {
+function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: MaxSquaredNorm): Optimizer {
   if (settings.optimizer === 'sgd')
     return hinton2012({
       rate,
@@ -168,7 +131,7 @@ function optimizerOf(
       momentum: { from: 0.5, to: 0.99, epochs: Math.min(500, Math.max(1, Math.round(epochs / 3))) },
       ...(limit && { maxSquaredNorm: limit }),
     })
-  const adam = adamw({ rate: schedule })
+  const adam = adamw({ rate: schedules[settings.schedule](rate) })
   return limit ? maxNormAfter(adam, limit) : adam
 }
 

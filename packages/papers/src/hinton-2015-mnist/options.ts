@@ -20,8 +20,6 @@ export interface HintonMnistOptions {
   /** How the rate goes from its peak: AdamW only; `sgd` has the schedule of arXiv 1207.0580. */
   readonly schedule?: 'cosine' | 'constant'
   readonly teacherRate?: number
-  /** A second cosine descent of the teacher after its `teacherEpochs` (AdamW, cosine); null for none. */
-  readonly teacherRestart?: { readonly epochs: number; readonly rate: number } | null
   /** Rates to choose from on held-out images, for the twin on labels and for the distilled student each by itself. */
   readonly rates?: readonly number[]
   /** Epochs of each trial of a rate; 0: no selection, the first of `rates` for both. */
@@ -53,11 +51,6 @@ export const defaults: Settings = {
   schedule: 'cosine',
   /** Adam's own default (Kingma & Ba 2015), and the trial's. */
   teacherRate: 1e-3,
-  /**
-   * Max-norm keeps the teacher's weights short, so that a step turns them as far at the end as at the start: what 60 epochs from 1e-3 leave
-   * jittery, a second, lower descent settles.
-   */
-  teacherRestart: { epochs: 30, rate: 4e-4 },
   rates: [1e-3, 3e-4, 3e-3],
   selectionEpochs: 15,
   /** §3: "temperatures above 8 gave fairly similar results" with 300 or more units; 20 is the paper's value for MNIST's nets. */
@@ -69,7 +62,6 @@ export const defaults: Settings = {
 
 /** What `fast` changes. */
 export const fastDefaults: Partial<Settings> = {
-  teacherRestart: null,
   epochs: 15,
   /** A student is bounded by its teacher: one of 16 epochs made 125 errors, and its student 139 against the twin's 142. */
   teacherEpochs: 40,
@@ -101,8 +93,7 @@ export const paper = {
 export function settingsOf(options: HintonMnistOptions): Settings {
   const base: Settings = {
     ...defaults,
-    ...(options.optimizer === 'sgd' && { rates: sgdRates, teacherRate: 1, teacherRestart: null }),
-    ...(options.schedule === 'constant' && { teacherRestart: null }),
+    ...(options.optimizer === 'sgd' && { rates: sgdRates, teacherRate: 1 }),
     ...(options.fast && fastDefaults),
   }
   const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)

@@ -31,7 +31,7 @@ export async function* hinton2015Mnist(options: HintonMnistOptions): AsyncGenera
     })
 
   const teachers = settings.seeds.map((seed) =>
-    teacherJob(shop, `teacher-${seed}`, { seed, epochs: settings.teacherEpochs, restart: settings.teacherRestart }),
+    teacherJob(shop, `teacher-${seed}`, { seed, epochs: settings.teacherEpochs }),
   )
   const trials = trialsOf(shop)
   const first = yield* run(trials.jobs)
