@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { builder, encode, type Model, mlp, readModel, writeModel } from '@imago/onnx'
+import { builder, encode, type Graph, type Model, mlp, readModel, writeModel } from '@imago/onnx'
 import { rng } from '@imago/tensor'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { folder, imago, type Ran, writeDigits } from './imago.js'
@@ -19,6 +19,8 @@ beforeAll(async () => {
   const whole = encode(await readModel(at('teacher.onnx')))
   writeFileSync(at('cut.onnx'), whole.subarray(0, whole.length - 100))
   writeFileSync(at('hard.onnx'), encode(withoutRule()))
+  writeFileSync(at('circle.onnx'), encode(around(circle())))
+  writeFileSync(at('poison.onnx'), encode(around(poisonous())))
   mkdirSync(at('foreign'))
   writeFileSync(at('foreign/thesis.txt'), 'not a run')
   mkdirSync(at('idx'))
@@ -69,6 +71,8 @@ describe('bad input', () => {
       /--validation.*no labels/,
     ],
     ['no labels to count errors by', ['evaluate', 'teacher.onnx', '--data', 'unlabelled'], /no labels/],
+    ['nodes in a circle', ['inspect', 'circle.onnx'], /in a circle/],
+    ['a teacher whose nodes go in a circle', ['evaluate', 'circle.onnx', '--data', 'digits'], /in a circle/],
     ['an output folder that is a file', ['train', ...quick, '--out', 'page.onnx'], /page\.onnx.*[Cc]hoose/],
     ['an unknown option in a config file', ['train', ...quick, '--out', 'run', '--config', 'misspelt.json'], /epoch/],
     [
@@ -128,6 +132,7 @@ describe('bad input', () => {
       /--hard-weight/,
     ],
     ['a broken pattern', ['train', ...quick, '--out', 'run', '--freeze', '('], /--freeze.*regular expression/],
+    ['a momentum of 1', ['train', ...quick, '--out', 'run', '--momentum', '1'], /--momentum.*< 1/],
     ['half an epoch', ['train', ...quick, '--out', 'run', '--epochs', '0.5'], /--epochs.*whole number/],
     ['no output folder', ['train', ...quick], /--out/],
     ['an unknown command', ['distil'], /distill/],
@@ -137,6 +142,25 @@ describe('bad input', () => {
     expect(ran.status).toBe(2)
     expect(ran.stderr).toMatch(said)
     expect(existsSync(at('run'))).toBe(false)
+  })
+
+  it('names that steer terminals or poison objects are shown as text', () => {
+    const shown = imago(['inspect', 'poison.onnx', '--train'], work)
+    expect(shown.status, shown.stderr).toBe(0)
+    expect(shown.stdout).toContain('\\u001b[2J')
+    expect(shown.stdout.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+    const { ops, outputs } = JSON.parse(imago(['inspect', 'poison.onnx', '--json'], work).stdout)
+    expect(Object.entries(ops)).toEqual([
+      ['constructor', 2],
+      ['__proto__', 1],
+    ])
+    expect(outputs[0]).toContain('\u001b[2J\u202e')
+  })
+
+  it('max-norm where weights are frozen', () => {
+    const held = ['--optimizer', 'sgd', '--rate', '0.01', '--max-squared-norm', '15', '--freeze', '^fc1']
+    const ran = imago(['train', ...quick, ...held, '--out', 'held'], work)
+    expect(ran.status, ran.stderr).toBe(0)
   })
 
   it('a run folder of another run, and a corrupt checkpoint', () => {
@@ -174,11 +198,36 @@ function withoutRule(): Model {
   const square = b.op('Reshape', [b.op('MatMul', ['input', 'w']), b.ints([-1, 10, 2, 2])])
   b.op('Det', [square], {}, { outputs: ['logits'] })
   b.output('logits', 'float32', ['N', 10])
+  return around(b.graph())
+}
+
+function circle(): Graph {
+  const b = builder()
+  b.input('input', 'float32', ['N', 784])
+  b.op('Identity', ['b'], {}, { outputs: ['a'] })
+  b.op('Identity', ['a'], {}, { outputs: ['b'] })
+  b.output('b', 'float32', ['N', 10])
+  return b.graph()
+}
+
+function poisonous(): Graph {
+  const b = builder()
+  const x = b.input('__proto__', 'float32', ['N'])
+  const y = b.op('constructor', [b.op('constructor', [x], {}, { domain: 'own' })], {}, { domain: 'own' })
+  b.op('__proto__', [y], {}, { domain: 'own', outputs: ['\u001b[2J\u202e'] })
+  b.output('\u001b[2J\u202e')
+  return b.graph()
+}
+
+function around(graph: Graph): Model {
   return {
     irVersion: 8,
-    opsets: new Map([['', 17]]),
+    opsets: new Map([
+      ['', 17],
+      ['own', 1],
+    ]),
     producer: 'test',
-    graph: b.graph(),
+    graph,
     metadata: new Map(),
     functions: [],
   }
