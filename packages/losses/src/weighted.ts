@@ -17,7 +17,9 @@ export function weighted(terms: { readonly [name: string]: readonly [loss: Loss,
   const names = Object.keys(terms)
   if (names.length === 0) throw new ArgumentError('weighted', 'terms', 'at least one { name: [loss, weight] }', '{}')
   for (const name of names) if (typeof terms[name]![1] === 'number') checkWeight(name, terms[name]![1] as number)
-  const sums = new Map<string, ReturnType<typeof gradientBuffer>>()
+  // An output may be called as a parameter is: each has sums of its own.
+  const outputSums: Buffers = new Map()
+  const parameterSums: Buffers = new Map()
   const parameters = tensorMap(
     names.flatMap((name) =>
       Object.entries(terms[name]![0].parameters ?? {}).map(([key, p]) => [`${name}/${key}`, p] as const),
@@ -43,8 +45,8 @@ export function weighted(terms: { readonly [name: string]: readonly [loss: Loss,
         report(parts, name, result)
         // A term with the factor 0 is not there: 0·∞ would be NaN.
         if (factor > 0) value += factor * result.value
-        accumulate(cotangents, '', factor, result.cotangents, sums)
-        accumulate(gradients, `${name}/`, factor, result.gradients ?? {}, sums)
+        accumulate(cotangents, '', factor, result.cotangents, outputSums)
+        accumulate(gradients, `${name}/`, factor, result.gradients ?? {}, parameterSums)
       }
       return { value, parts, cotangents, ...(Object.keys(gradients).length > 0 && { gradients }) }
     },
@@ -63,13 +65,15 @@ function own(name: string, loss: Loss, given: TensorMap): TensorMap | undefined 
   return tensorMap(Object.keys(loss.parameters).map((key) => [key, given[`${name}/${key}`] ?? loss.parameters![key]!]))
 }
 
+type Buffers = Map<string, ReturnType<typeof gradientBuffer>>
+
 /** sums[prefix + key] += factor·terms[key]; the first term of an evaluation overwrites. */
 function accumulate(
   sums: { [name: string]: Tensor },
   prefix: string,
   factor: number,
   terms: TensorMap,
-  buffers: Map<string, ReturnType<typeof gradientBuffer>>,
+  buffers: Buffers,
 ): void {
   for (const key in terms) {
     const term = terms[key]!

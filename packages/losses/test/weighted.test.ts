@@ -114,6 +114,17 @@ describe('weighted', () => {
     expect(sum.evaluate(student, targets(batch)).parts.hint).toBe(50)
   })
 
+  test('an output that is called as a parameter is keeps its own gradient', () => {
+    const one = (value: number) => tensor('float32', [1], Float32Array.of(value))
+    const loss: Loss = {
+      needs: { student: ['a/s'], targets: [] },
+      parameters: { s: one(1) },
+      evaluate: () => ({ value: 0, parts: {}, cotangents: { 'a/s': one(2) }, gradients: { s: one(3) } }),
+    }
+    const { cotangents, gradients } = weighted({ a: [loss, 1] }).evaluate({}, {})
+    expect([numbers(cotangents['a/s']), numbers(gradients!['a/s'])]).toEqual([[2], [3]])
+  })
+
   test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('weight %d is refused', (bad) => {
     expect(() => weighted({ hard: [hardLabel(), bad] })).toThrow(/hard weight/)
   })

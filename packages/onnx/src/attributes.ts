@@ -52,6 +52,7 @@ export function intAttribute<D extends number | undefined>(node: Node, name: str
   return value === undefined ? fallback : safe(value)
 }
 
+/** A list of ints, each clamped like `intAttribute`'s; `fallback` where the node has none. */
 export function intsAttribute<D extends readonly number[] | undefined>(
   node: Node,
   name: string,
@@ -61,14 +62,17 @@ export function intsAttribute<D extends readonly number[] | undefined>(
   return value === undefined ? fallback : value.map(safe)
 }
 
+/** A float attribute; `fallback` where the node has none. */
 export function floatAttribute<D extends number | undefined>(node: Node, name: string, fallback: D): number | D {
   return read(node, name, 'float') ?? fallback
 }
 
+/** A string attribute; `fallback` where the node has none. */
 export function stringAttribute<D extends string | undefined>(node: Node, name: string, fallback: D): string | D {
   return read(node, name, 'string') ?? fallback
 }
 
+/** A tensor attribute; undefined where the node has none. */
 export function tensorAttribute(node: Node, name: string): ConstantTensor | undefined {
   return read(node, name, 'tensor')
 }

@@ -37,6 +37,7 @@ export interface ConstantTensor {
   readonly kept?: Kept
 }
 
+/** Where the elements of a constant lie outside the model's file. */
 export interface ExternalData {
   /** Path of the file, relative to the model's folder. */
   readonly location: string
@@ -45,8 +46,10 @@ export interface ExternalData {
   readonly entries: readonly (readonly [key: string, value: string])[]
 }
 
+/** An attribute's value with its kind. */
 export type Attribute = AttributeContent & { readonly kept?: Kept }
 
+/** The kinds of attributes. Numbers of the format are int64, so ints are BigInts. */
 export type AttributeContent =
   | { readonly kind: 'int'; readonly value: bigint }
   | { readonly kind: 'float'; readonly value: number }
@@ -61,6 +64,7 @@ export type AttributeContent =
   /** A kind that imago does not look into (sparse tensors, types, references to a function's attribute): kept as bytes. */
   | { readonly kind: 'other'; readonly value: Uint8Array }
 
+/** An op that reads values by name and makes values by name. */
 export interface Node {
   /** May be empty; messages then name the node by its op and first output. */
   readonly name: string
@@ -74,6 +78,7 @@ export interface Node {
   readonly kept?: Kept
 }
 
+/** What a model computes: nodes between named inputs and outputs, and the constants that they read. */
 export interface Graph {
   readonly name: string
   /** In topological order. */
@@ -87,6 +92,7 @@ export interface Graph {
   readonly kept?: Kept
 }
 
+/** An .onnx file: a graph, and which version of which operators it is written in. */
 export interface Model {
   readonly irVersion: number
   /** Opset version by domain; '' is ai.onnx. */
@@ -98,6 +104,7 @@ export interface Model {
   readonly kept?: Kept
 }
 
+/** An op that the model defines itself by a graph of other ops (`inlineFunctions` puts these in its place). */
 export interface FunctionDefinition {
   readonly name: string
   readonly domain: string

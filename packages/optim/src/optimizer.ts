@@ -22,6 +22,7 @@ export interface OptimizerState {
   readonly slots: TensorMap
 }
 
+/** Moves parameters against their gradients. It has a memory (moments, velocities) that a checkpoint keeps. */
 export interface Optimizer {
   readonly name: string
   /** Update `parameters` in place. `gradients` has a tensor for every parameter that is trained. Returns what reports want. */

@@ -41,6 +41,7 @@ export function plain(value: OrtTensor): Tensor {
   return { type, dims: [...value.dims], data: bits as never }
 }
 
+/** True where two tensors of these dims have the same shape. */
 export function sameDims(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((dim, i) => dim === b[i])
 }

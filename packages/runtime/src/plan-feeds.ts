@@ -1,5 +1,6 @@
 import { ArgumentError, NotFoundError, ShapeError, type Tensor, type TensorMap } from '@imago/tensor'
-import { checkMap, type Feed, type InputMap, inputFeed } from './input-map.js'
+import { type Feed, inputFeed } from './input-feed.js'
+import { checkMap, type InputMap } from './input-map.js'
 import type { Port } from './session.js'
 
 /** What goes into each input of a model: which tensor of the data, how, and what its rows looked like when this was planned. */
