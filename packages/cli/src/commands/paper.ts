@@ -55,7 +55,11 @@ export function addPaper(program: Command, act: Act): void {
       whole(0),
     )
     .option('--optimizer <name>', 'adamw or sgd', oneOf('adamw', 'sgd'))
-    .option('--schedule <name>', 'cosine or constant', oneOf('cosine', 'constant'))
+    .option(
+      '--schedule <name>',
+      `rate of students: cosine or constant (default ${defaults.schedule})`,
+      oneOf('cosine', 'constant'),
+    )
     .option(
       '--temperature <T>',
       `temperature of the soft targets (default ${defaults.temperature})`,

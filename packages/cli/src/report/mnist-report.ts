@@ -8,7 +8,7 @@ export function mnistReport(result: HintonMnistResult): Report {
   return {
     title: 'Hinton, Vinyals & Dean 2015, section 3: MNIST',
     summary: [
-      `Test errors of 10,000 after the last epoch (${settings.teacherEpochs} for teachers, ${settings.epochs} for students), ${settings.optimizer}, ${settings.schedule} rate, T = ${settings.temperature}.`,
+      `Test errors of 10,000 after the last epoch (${settings.teacherEpochs} for teachers, ${settings.epochs} for students), ${settings.optimizer} (rate ${settings.teacherSchedule} for teachers, ${settings.schedule} for students), T = ${settings.temperature}.`,
       ...effects.map(({ name, holds, found }) => `${holds ? 'Holds' : 'Does not hold'}: ${name} (${found}).`),
     ],
     tables: [
@@ -41,7 +41,7 @@ export function mnistReport(result: HintonMnistResult): Report {
         ? []
         : [
             {
-              title: 'One change to the distilled student, seed by seed the first',
+              title: `One change to the distilled student of seed ${settings.seeds[0]}`,
               rows: [
                 ['changed', 'to', 'errors', 'without the change'],
                 ...variants.map(({ what, value, errors, unchanged }) => [

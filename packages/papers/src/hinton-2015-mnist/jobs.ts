@@ -21,6 +21,8 @@ export interface StudentPlan {
   readonly seed: number
   readonly rate: number
   readonly epochs: number
+  /** Default: that of the settings. */
+  readonly schedule?: Settings['schedule']
   /** Absent: hard labels. */
   readonly soft?: { readonly temperature: number; readonly hardWeight: number; readonly teacher: string }
   /** Train on 55,000 images and count errors on the other 5,000 of the training set. */
@@ -38,7 +40,14 @@ export function teacherJob(
   const rate = settings.teacherRate
   return {
     name,
-    config: { kind: 'teacher', seed, epochs, heldOut, rate, ...commonConfig(settings, 'teacher') },
+    config: {
+      kind: 'teacher',
+      seed,
+      epochs,
+      heldOut,
+      rate,
+      ...commonConfig(settings, 'teacher', settings.teacherSchedule),
+    },
     run(context) {
       const random = rng(seed)
       const { train, test } = partsOf(data, heldOut)
@@ -54,7 +63,7 @@ export function teacherJob(
           }),
           test,
           loss: hardLabel(),
-          optimizer: optimizerOf(settings, rate, epochs, { limit: maxSquaredNorm, units }),
+          optimizer: optimizerOf(settings, settings.teacherSchedule, rate, epochs, { limit: maxSquaredNorm, units }),
           epochs,
           rng: random.split('teacher masks'),
           ...(threads !== undefined && { threads }),
@@ -67,7 +76,7 @@ export function teacherJob(
 
 /** The 800-800 student, on hard labels or on a teacher's soft targets; images as they are. */
 export function studentJob({ data, settings, threads }: Workshop, name: string, plan: StudentPlan): Job {
-  const { seed, rate, epochs, soft, heldOut = false } = plan
+  const { seed, rate, epochs, soft, heldOut = false, schedule = settings.schedule } = plan
   return {
     name,
     ...(soft && { needs: [soft.teacher] }),
@@ -77,7 +86,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       epochs,
       heldOut,
       rate,
-      ...commonConfig(settings, 'student'),
+      ...commonConfig(settings, 'student', schedule),
       ...(soft && { soft: { ...soft } }),
     },
     run(context) {
@@ -91,7 +100,7 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
           data: batches(rows, { size: paper.batch, rng: random.split('student batches') }),
           test,
           loss: soft ? softTarget(soft) : hardLabel(),
-          optimizer: optimizerOf(settings, rate, epochs),
+          optimizer: optimizerOf(settings, schedule, rate, epochs),
           epochs,
           rng: random.split('student masks'),
           ...(soft && { teacher: context.file(soft.teacher, 'model.onnx') }),
@@ -110,7 +119,11 @@ const schedules: { readonly [name in Settings['schedule']]: (peak: number) => Sc
 }
 
 /** What all jobs of a kind share; units are told where they are not the paper's. */
-function commonConfig({ optimizer, schedule, hidden }: Settings, kind: 'teacher' | 'student'): JsonObject {
+function commonConfig(
+  { optimizer, hidden }: Settings,
+  kind: 'teacher' | 'student',
+  schedule: Settings['schedule'],
+): JsonObject {
   const units = hidden[kind].join()
   return {
     optimizer,
@@ -123,7 +136,13 @@ function sizesOf(hidden: readonly number[]): number[] {
   return [784, ...hidden, 10]
 }
 
-function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: MaxSquaredNorm): Optimizer {
+function optimizerOf(
+  settings: Settings,
+  schedule: Settings['schedule'],
+  rate: number,
+  epochs: number,
+  limit?: MaxSquaredNorm,
+): Optimizer {
   if (settings.optimizer === 'sgd')
     return hinton2012({
       rate,
@@ -131,7 +150,7 @@ function optimizerOf(settings: Settings, rate: number, epochs: number, limit?: M
       momentum: { from: 0.5, to: 0.99, epochs: Math.min(500, Math.max(1, Math.round(epochs / 3))) },
       ...(limit && { maxSquaredNorm: limit }),
     })
-  const adam = adamw({ rate: schedules[settings.schedule](rate) })
+  const adam = adamw({ rate: schedules[schedule](rate) })
   return limit ? maxNormAfter(adam, limit) : adam
 }
 

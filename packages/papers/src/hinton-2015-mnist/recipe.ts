@@ -55,7 +55,19 @@ function soft({ temperature, hardWeight }: Settings): { temperature: number; har
   return { temperature, hardWeight }
 }
 
-/** Trials of each rate on 55,000 images; the fewest errors on the other 5,000 win, the lower cross entropy where they tie. */
+/**
+ * The one-standard-error rule (Breiman et al. 1984, §3.4.3): trials whose errors n exceed the fewest, n₀, by no more than √n₀ are as good
+ * by errors; the lowest cross entropy, which is less noisy, decides among them.
+ */
+function leastWithinOneError(trials: readonly Trial[]): Trial {
+  const fewest = Math.min(...trials.map(({ errors }) => errors))
+  const [best] = trials
+    .filter(({ errors }) => errors <= fewest + Math.sqrt(fewest))
+    .sort((a, b) => a.crossEntropy - b.crossEntropy)
+  return best!
+}
+
+/** Trials of each rate on 55,000 images; `leastWithinOneError` on the other 5,000 chooses. */
 function trialsOf(shop: Workshop): {
   readonly jobs: readonly Job[]
   choose(results: ReadonlyMap<string, JsonObject>): { plain: number; distilled: number }
@@ -68,7 +80,8 @@ function trialsOf(shop: Workshop): {
     return { jobs: [], choose: () => ({ plain: rates[0]!, distilled: rates[0]! }), rows: () => [] }
   const teacher = 'select-teacher'
   const name = (kind: Trial['name'], rate: number): string => `select-${kind}-${rate}`
-  const plan = { seed, epochs, heldOut: true }
+  // Short runs come down to 0, or the noise of their last steps would choose.
+  const plan = { seed, epochs, heldOut: true, schedule: 'cosine' as const }
   const jobs = [
     teacherJob(shop, teacher, plan),
     ...rates.map((rate) => studentJob(shop, name('plain', rate), { ...plan, rate })),
@@ -81,9 +94,7 @@ function trialsOf(shop: Workshop): {
     return { name: kind, rate, epochs, errors, rows, crossEntropy }
   }
   const best = (results: ReadonlyMap<string, JsonObject>, kind: Trial['name']): number =>
-    rates
-      .map((rate) => trial(results, kind, rate))
-      .sort((a, b) => a.errors - b.errors || a.crossEntropy - b.crossEntropy)[0]!.rate
+    leastWithinOneError(rates.map((rate) => trial(results, kind, rate))).rate
   return {
     jobs,
     choose: (results) => ({ plain: best(results, 'plain'), distilled: best(results, 'distilled') }),
