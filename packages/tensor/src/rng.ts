@@ -42,11 +42,23 @@ export function rng(seed: number | bigint): Rng {
     throw new ArgumentError('rng', 'seed', 'a whole number ≥ 0 (a bigint above 2⁵³)', seed)
   const wide = BigInt(seed)
   if (wide < 0n || wide >= 1n << 64n) throw new ArgumentError('rng', 'seed', 'in [0, 2⁶⁴)', seed)
-  return restoreRng({ key: [Number(wide & 0xffffffffn), Number(wide >> 32n)], position: 0 })
+  return generator({ key: [Number(wide & 0xffffffffn), Number(wide >> 32n)], position: 0 })
 }
 
-/** The generator that `state()` described. */
+/**
+ * The generator that `state()` described.
+ * @throws ArgumentError for what is no state (one may come from a file)
+ */
 export function restoreRng(state: RngState): Rng {
+  const words = Array.isArray(state?.key) && state.key.length === 2 ? state.key : []
+  const isKey = words.length === 2 && words.every((word) => Number.isInteger(word) && word >= 0 && word < 2 ** 32)
+  if (!isKey) throw new ArgumentError('restoreRng', 'state.key', 'two words in [0, 2³²)', state?.key)
+  if (!(Number.isSafeInteger(state.position) && state.position >= 0))
+    throw new ArgumentError('restoreRng', 'state.position', 'a whole number ≥ 0', state.position)
+  return generator(state)
+}
+
+function generator(state: RngState): Rng {
   const [k0, k1] = state.key
   let position = state.position
   let at = -1
@@ -76,11 +88,13 @@ export function restoreRng(state: RngState): Rng {
       }
     },
     reserve(count) {
+      if (!(Number.isSafeInteger(count) && count >= 0))
+        throw new ArgumentError('Rng.reserve', 'count', 'a whole number ≥ 0', count)
       const block = Math.ceil(position / 4)
       position = (block + count) * 4
       return { key: [k0, k1], block }
     },
-    split: (label) => restoreRng({ key: childKey(k0, k1, label), position: 0 }),
+    split: (label) => generator({ key: childKey(k0, k1, label), position: 0 }),
     state: () => ({ key: [k0, k1], position }),
   }
 }

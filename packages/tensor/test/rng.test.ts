@@ -158,3 +158,19 @@ describe('distributions', () => {
     expect(permutation(random, 0)).toHaveLength(0)
   })
 })
+
+test.each([
+  {},
+  { key: [1], position: 0 },
+  { key: [1, 2 ** 32], position: 0 },
+  { key: [1, 0.5], position: 0 },
+  { key: ['1', 2], position: 0 },
+  { key: [1, 2], position: -1 },
+  { key: [1, 2], position: 1e308 },
+])('%j is no state of a generator', (state) => {
+  expect(() => restoreRng(state as never)).toThrow(ArgumentError)
+})
+
+test.each([-1, 0.5, Number.NaN])('%d blocks cannot be set aside', (count) => {
+  expect(() => rng(1).reserve(count)).toThrow(ArgumentError)
+})
