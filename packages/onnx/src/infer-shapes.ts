@@ -1,13 +1,16 @@
 import type { DataType } from '@imago/tensor'
-import type { Dim, Graph, Shape, ValueInfo } from './ir.js'
+import { tensorAttribute } from './attributes.js'
+import type { ConstantTensor, Dim, Graph, Shape, ValueInfo } from './ir.js'
 import { constantRules, knownConstant } from './shapes/constant.js'
 import { convolutionRules } from './shapes/convolution.js'
 import { elementwiseRules, microsoftElementwiseRules } from './shapes/elementwise.js'
+import { indexingRules } from './shapes/indexing.js'
 import { layoutRules } from './shapes/layout.js'
 import { matrixRules, microsoftMatrixRules } from './shapes/matrix.js'
 import { normalizationRules } from './shapes/normalization.js'
 import { reductionRules } from './shapes/reduction.js'
 import type { Known, ShapeContext, ShapeRule } from './shapes/rule.js'
+import { samplingRules } from './shapes/sampling.js'
 
 export interface InferOptions {
   /** Shapes of inputs in place of what the graph says, as for a fixed batch size. What the graph says of intermediates is then left aside. */
@@ -25,6 +28,8 @@ const standard = new Map<string, ShapeRule>(
     ...reductionRules,
     ...constantRules,
     ...layoutRules,
+    ...indexingRules,
+    ...samplingRules,
   }),
 )
 const microsoft = new Map<string, ShapeRule>(Object.entries({ ...microsoftElementwiseRules, ...microsoftMatrixRules }))
@@ -87,7 +92,16 @@ function contextOf(graph: Graph, options: InferOptions): ShapeContext {
     if (key !== undefined) keyed.set(key, symbol)
     return symbol
   }
-  return { opset: options.opset ?? 17, fresh }
+  const made = new Map<string, ConstantTensor>()
+  for (const node of graph.nodes) {
+    const value = node.op === 'Constant' && node.domain === '' ? tensorAttribute(node, 'value') : undefined
+    if (value !== undefined && value.external === undefined) made.set(node.outputs[0] ?? '', value)
+  }
+  const constant = (name: string): ConstantTensor | undefined => {
+    const found = graph.initializers.get(name) ?? made.get(name)
+    return found?.external === undefined ? found : undefined
+  }
+  return { opset: options.opset ?? 17, fresh, constant }
 }
 
 /** Each bare `?` is a size of its own. */

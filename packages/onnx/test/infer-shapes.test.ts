@@ -51,6 +51,28 @@ describe('inferShapes', () => {
     expect(() => inferShapes(b.graph())).toThrow(/strides are > 0/)
   })
 
+  test('ops that pick, resize and contract keep the symbolic batch', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', ['N', 8, 6, 4])
+    const floats = (values: number[]): string =>
+      b.constant(tensor('float32', [values.length], Float32Array.from(values)))
+    const ints = (values: number[], dims: number[]): string =>
+      b.constant(tensor('int64', dims, BigInt64Array.from(values, BigInt)))
+    const shapes: [string, readonly (number | string)[]][] = [
+      [b.op('Resize', [x, '', floats([1, 1, 1.5, 2])]), ['N', 8, 9, 8]],
+      [b.op('Resize', [x, '', '', b.ints([12, 3])], { axes: [2, 3] }), ['N', 8, 12, 3]],
+      [b.op('SpaceToDepth', [x], { blocksize: 2 }), ['N', 32, 3, 2]],
+      [b.op('GridSample', [x, b.input('grid', 'float32', ['N', 5, 7, 2])]), ['N', 8, 5, 7]],
+      [b.op('GatherND', [x, ints([0, 1, 2, 3], [2, 2])]), [2, 6, 4]],
+      [b.op('CenterCropPad', [x, b.ints([3])], { axes: [-1] }), ['N', 8, 6, 3]],
+      [b.op('Einsum', [x, b.input('w', 'float32', [8, 5])], { equation: 'nchw,cd->ndhw' }), ['N', 5, 6, 4]],
+      [b.op('NegativeLogLikelihoodLoss', [x, b.input('t', 'int64', ['N', 6, 4])]), []],
+    ]
+    for (const [name, expected] of shapes) expect(shapeOf(b.graph(), name), name).toEqual(expected)
+    const size = b.op('Mod', [b.op('Gather', [b.op('Shape', [x]), b.ints([1])]), b.ints([5])])
+    expect(shapeOf(b.graph(), b.op('ConstantOfShape', [size]))).toEqual([3])
+  })
+
   test('shapes that contradict each other are refused with the node named', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 4])

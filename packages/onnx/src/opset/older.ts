@@ -1,7 +1,7 @@
 import { tensor } from '@imago/tensor'
 import { floatAttribute, intAttribute, intsAttribute, stringAttribute } from '../attributes.js'
 import { typeCode } from '../data-types.js'
-import type { Node } from '../ir.js'
+import type { Attribute, Node } from '../ir.js'
 import { plain, type Rewrite, type Rewriter, refuse, withAttribute, withInput, without } from './rewriter.js'
 
 const int64s = (values: readonly number[]) =>
@@ -126,6 +126,23 @@ const pRelu: Rewrite = (node, to) => {
 const concat: Rewrite = (node, to) =>
   to.version < 4 && !node.attributes.has('axis') ? [withAttribute(node, 'axis', { kind: 'int', value: 1n })] : [node]
 
+/** Opsets 7 to 9; Resize takes the same samples with asymmetric coordinates rounded down. */
+const upsample: Rewrite = (node, to) => {
+  if (to.version < 7) refuse(node, 'is of an old form', to.version)
+  const mode = stringAttribute(node, 'mode', 'nearest')
+  const given = node.attributes.get('scales')
+  const values = given?.kind === 'floats' ? given.value : undefined
+  const made = (scales: readonly number[]): string =>
+    to.constant(`${node.outputs[0]}.scales`, tensor('float32', [scales.length], Float32Array.from(scales)))
+  const scales = values === undefined ? (node.inputs[1] ?? '') : made(values)
+  const attributes = new Map<string, Attribute>([
+    ['mode', { kind: 'string', value: mode }],
+    ['coordinate_transformation_mode', { kind: 'string', value: 'asymmetric' }],
+    ['nearest_mode', { kind: 'string', value: 'floor' }],
+  ])
+  return [{ ...node, op: 'Resize', inputs: [node.inputs[0]!, '', scales], attributes }]
+}
+
 const below =
   (version: number, rule: Rewrite): Rewrite =>
   (node, to) =>
@@ -188,7 +205,7 @@ export const olderRewrites: ReadonlyMap<string, Rewrite> = new Map<string, Rewri
   ['Squeeze', below(13, toInput('axes', 1))],
   ['TopK', topK],
   ['Unsqueeze', below(13, toInput('axes', 1))],
-  ['Upsample', (node, to) => refuse(node, 'was taken out of ONNX; Resize is its successor', to.version)],
+  ['Upsample', upsample],
 ])
 
 export type { Rewriter }

@@ -84,22 +84,29 @@ const dropout: ShapeRule = (_node, inputs, context) => {
 const quotient = (a: Dim, b: Dim): Dim | undefined =>
   typeof a === 'number' && typeof b === 'number' ? (b === 0 ? undefined : Math.trunc(a / b)) : divDim(a, b)
 
+/** Sizes are not negative, so that both signs that the format knows for a rest are one; of a multiple nothing is left. */
+const rest = (a: Dim, b: Dim): Dim | undefined => {
+  if (typeof a === 'number' && typeof b === 'number') return a >= 0 && b > 0 ? a % b : undefined
+  return divDim(a, b) === undefined ? undefined : 0
+}
+
 const all = (ops: string, rule: ShapeRule): ShapeRules => Object.fromEntries(ops.split(' ').map((op) => [op, rule]))
 
 export const elementwiseRules: ShapeRules = {
   ...all(
-    'Relu LeakyRelu PRelu Elu Selu Celu Sigmoid Tanh Softplus Softsign Clip HardSigmoid HardSwish Gelu Mish',
+    'Relu LeakyRelu PRelu Elu Selu Celu Sigmoid Tanh Softplus Softsign Clip HardSigmoid HardSwish Gelu Mish Swish CumProd',
     same,
   ),
   ...all('ThresholdedRelu Shrink Erf Exp Log Sqrt Neg Abs Reciprocal Sign Floor Ceil Round Not BitwiseNot', same),
   ...all('Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Trilu CumSum ScatterElements ScatterND Scatter', same),
-  ...all('Pow Max Min Sum Mean Mod BitShift BitwiseAnd BitwiseOr BitwiseXor', binary),
+  ...all('Pow Max Min Sum Mean BitShift BitwiseAnd BitwiseOr BitwiseXor', binary),
   ...all('Greater Less GreaterOrEqual LessOrEqual And Or Xor', compare),
   ...all('IsNaN IsInf', like('bool')),
   Add: arithmetic(addDim),
   Sub: arithmetic(subDim),
   Mul: arithmetic(mulDim),
   Div: arithmetic(quotient),
+  Mod: arithmetic(rest),
   Equal: equal,
   Where: where,
   Identity: identity,

@@ -1,4 +1,4 @@
-import { intAttribute } from '../attributes.js'
+import { intAttribute, stringAttribute } from '../attributes.js'
 import { equalDim } from '../dim.js'
 import type { Dim, Node, Shape } from '../ir.js'
 import { broadcast } from './broadcast.js'
@@ -53,6 +53,46 @@ function agree(node: Node, a: Dim, b: Dim, left: Shape, right: Shape): void {
     mismatch(node, `matrices whose inner sizes agree (${a} and ${b} do not)`, left, right)
 }
 
-export const matrixRules: ShapeRules = { Gemm: gemm, MatMul: matMul }
+/** The sizes of the indices that the result names; an ellipsis is left to the runtime. */
+const einsum: ShapeRule = (node, inputs) => {
+  const { type } = at(inputs, 0)
+  const [left = '', right] = stringAttribute(node, 'equation', '').replace(/\s/g, '').split('->')
+  if (left.includes('.') || right === undefined || right.includes('.')) return [{ type }]
+  const sizes = new Map<string, Dim>()
+  for (const [i, term] of left.split(',').entries()) {
+    const { shape } = at(inputs, i)
+    if (shape?.length !== term.length) return [{ type }]
+    for (const [axis, letter] of [...term].entries())
+      if (!sizes.has(letter) || sizes.get(letter) === 1) sizes.set(letter, dimAt(shape, axis))
+  }
+  const shape = [...right].map((letter) => sizes.get(letter))
+  return [{ type, shape: shape.every((dim) => dim !== undefined) ? (shape as Dim[]) : undefined }]
+}
+
+/** Opset 23: Q, K, V as [N, heads, length, size] or [N, length, heads·size]; keys and values of a cache come first. */
+const attention: ShapeRule = (node, inputs) => {
+  const [q, k, v, , pastKey, pastValue] = [0, 1, 2, 3, 4, 5].map((i) => at(inputs, i))
+  const { type, shape } = q!
+  const others = [{ type }, { type }, { type }]
+  if (shape === undefined || v?.shape === undefined || k?.shape === undefined) return [{ type }, ...others]
+  const groups = intAttribute(node, 'kv_num_heads', 1)
+  const heads = intAttribute(node, 'q_num_heads', 1)
+  const width = dimAt(v.shape, v.shape.length - 1)
+  if (shape.length === 3) {
+    const wide = typeof width === 'number' ? (width / groups) * heads : Number.NaN
+    return [{ type, shape: !Number.isInteger(wide) ? undefined : [...shape.slice(0, 2), wide] }, ...others]
+  }
+  const made = [...shape.slice(0, 3), width]
+  if (pastKey?.shape !== undefined || pastValue?.shape !== undefined) return [{ type, shape: made }, ...others]
+  const scores = [...shape.slice(0, 3), dimAt(k.shape, 2)]
+  return [
+    { type, shape: made },
+    { type, shape: k.shape },
+    { type, shape: v.shape },
+    { type, shape: scores },
+  ]
+}
+
+export const matrixRules: ShapeRules = { Gemm: gemm, MatMul: matMul, Einsum: einsum, Attention: attention }
 
 export const microsoftMatrixRules: ShapeRules = { FusedMatMul: fusedMatMul, TransposeMatMul: fusedMatMul }

@@ -1,6 +1,6 @@
 import { type DataType, ShapeError } from '@imago/tensor'
 import { nodeLabel } from '../attributes.js'
-import type { Dim, Node, Shape } from '../ir.js'
+import type { ConstantTensor, Dim, Node, Shape } from '../ir.js'
 
 /** What is known of a value while shapes are inferred. */
 export interface Known {
@@ -13,6 +13,8 @@ export interface Known {
 export interface ShapeContext {
   /** Version of the standard operators. */
   readonly opset: number
+  /** An initializer, or the value of a Constant node. */
+  constant(name: string): ConstantTensor | undefined
   /** A symbol for a size that cannot be spelled; the same `key` (an expression in canonical sizes) gives the same symbol. */
   fresh(key?: string): string
 }

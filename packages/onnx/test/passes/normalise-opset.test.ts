@@ -107,8 +107,16 @@ describe('normaliseOpset', () => {
     expect(normaliseOpset(mish)).toEqual(mish)
   })
 
+  test('Upsample becomes the Resize that takes the same samples', () => {
+    const result = normaliseOpset(model(7, 'Upsample', { scales: floats([1, 1, 2]) }))
+    const [node] = result.graph.nodes
+    expect(node).toMatchObject({ op: 'Resize', inputs: ['x', '', 'y.scales'] })
+    expect(node?.attributes.get('coordinate_transformation_mode')).toEqual({ kind: 'string', value: 'asymmetric' })
+    expect([...(tensorOf(result.graph.initializers.get('y.scales')!).data as Float32Array)]).toEqual([1, 1, 2])
+  })
+
   test.each([
-    ['Upsample', 9, { scales: floats([1, 1, 2]) }, /Resize is its successor/],
+    ['Upsample', 1, { width_scale: float(2), height_scale: float(2) }, /of an old form/],
     ['Add', 6, { broadcast: 1, axis: 1 }, /broadcasts along an axis/],
     ['BatchNormalization', 7, { spatial: 0 }, /a mean for every pixel/],
     ['Resize', 10, {}, /before opset 11/],
