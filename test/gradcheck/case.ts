@@ -21,6 +21,13 @@ export interface GradcheckCase {
   readonly build: (b: Builder, type: 'float32' | 'float64') => string | readonly string[]
   /** Shape of the output, where inferShapes does not know the op. */
   readonly output?: Shape
+  /** Opset of the graphs. Default 17. */
+  readonly opset?: number
+  /**
+   * The same outputs by ops that ONNX Runtime has in float64, for an op that it has not: the gradient is then made in float32 by
+   * the op's rule, and the differences are taken of these.
+   */
+  readonly reference?: (b: Builder, type: 'float32' | 'float64') => string | readonly string[]
   /** Sizes of N. Default [1, 2, 5]. */
   readonly sizes?: readonly number[]
 }

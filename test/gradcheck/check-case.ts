@@ -6,10 +6,10 @@ import type { GradcheckCase, Values } from './case.js'
 import { runner, runProgram } from './run-graph.js'
 
 /** The graph of a case in the given type. */
-export function graphOf(row: GradcheckCase, type: 'float32' | 'float64'): Graph {
+export function graphOf(row: GradcheckCase, type: 'float32' | 'float64', build = row.build): Graph {
   const b = builder()
   for (const [name, shape] of Object.entries(row.inputs)) b.input(name, type, shape)
-  const outputs = row.build(b, type)
+  const outputs = build(b, type)
   for (const output of typeof outputs === 'string' ? [outputs] : outputs) b.output(output, type, row.output)
   return b.graph()
 }
@@ -92,31 +92,63 @@ function moved(inputs: TensorMap, direction: TensorMap, step: number): TensorMap
 
 const STEP = 1e-5
 
+function rounded(values: TensorMap): { [name: string]: Tensor<'float32'> } {
+  const entries = Object.entries(values).map(
+    ([name, value]) => [name, tensor('float32', value.dims, Float32Array.from(float64(value)))] as const,
+  )
+  return Object.fromEntries(entries)
+}
+
+function widened(value: Tensor): Tensor<'float64'> {
+  if (isType(value, 'float64')) return value
+  if (!isType(value, 'float32')) throw new Error(`expected floats, got ${value.type}`)
+  return tensor('float64', value.dims, Float64Array.from(value.data))
+}
+
 /**
  * ⟨gradient, v⟩ against (L(x + hv) − L(x − hv)) / 2h in float64, L = Σ ⟨cotangent, output⟩, for a random direction v in each
  * input by itself. Both graphs are made once and run at every size. Relative to Σ|gradient·v|, so that cancellation hides nothing.
  */
 export async function checkByDifferences(row: GradcheckCase, tolerance: number): Promise<void> {
-  const graph = graphOf(row, 'float64')
-  const program = vjp(graph, { wrt: Object.keys(row.inputs) })
-  const forward = await runner(program.forward)
-  const backward = await runner(program.backward)
+  const type = row.reference === undefined ? 'float64' : 'float32'
+  const program = vjp(graphOf(row, type), { wrt: Object.keys(row.inputs) })
+  const forward = await runner(program.forward, row.opset)
+  const backward = await runner(program.backward, row.opset)
+  // Not the forward graph of the program: its outputs have other names in the reference.
+  const plain = row.reference === undefined ? program.forward : graphOf(row, 'float64', row.reference)
+  const smooth = row.reference === undefined ? forward : await runner(plain)
+  const names = plain.outputs.map((output) => output.name)
   try {
     for (const size of row.sizes ?? [1, 2, 5]) {
       const random = rng(17).split(`${row.ops[0]} ${row.title} ${size}`)
-      const inputs = inputsOf(row, size, random.split('inputs'))
-      let cotangents: TensorMap = {}
+      // Numbers that float32 holds, so that both graphs get the same.
+      const narrow = rounded(inputsOf(row, size, random.split('inputs')))
+      const inputs = Object.fromEntries(Object.entries(narrow).map(([name, value]) => [name, widened(value)]))
+      let cotangents: Tensor<'float64'>[] = []
       const seed = (outputs: TensorMap): TensorMap => {
-        const entries = program.outputs.map(
-          (name) => [name, noise(outputs[name]!, random.split(`cotangent ${name}`))] as const,
+        const drawn = program.outputs.map((name) =>
+          rounded({ [name]: noise(outputs[name]!, random.split(`cotangent ${name}`)) }),
         )
-        cotangents = Object.fromEntries(entries)
-        return cotangents
+        cotangents = drawn.map((one) => widened(Object.values(one)[0]!))
+        const given = drawn.map((one) => Object.values(one)[0]!)
+        return Object.fromEntries(
+          program.outputs.map((name, i) => [name, type === 'float64' ? cotangents[i]! : given[i]!]),
+        )
       }
-      const { gradients } = await runProgram(program, forward, backward, inputs, seed)
+      const { gradients, outputs } = await runProgram(
+        program,
+        forward,
+        backward,
+        type === 'float64' ? inputs : narrow,
+        seed,
+      )
       const loss = async (at: TensorMap): Promise<number> => {
-        const outputs = await forward.run(at)
-        return program.outputs.reduce((sum, name) => sum + dot(float64(outputs[name]!), float64(cotangents[name]!)), 0)
+        const made = await smooth.run(at)
+        return cotangents.reduce((sum, cotangent, i) => sum + dot(float64(made[names[i]!]!), cotangent.data), 0)
+      }
+      if (row.reference !== undefined) {
+        const expected = await smooth.run(inputs)
+        for (const [i, name] of program.outputs.entries()) expectSame(outputs[name]!, expected[names[i]!]!)
       }
       for (const name of Object.keys(row.inputs)) {
         expect(gradients[name]!.dims, `dims of the gradient of ${name} at N = ${size}`).toEqual(inputs[name]!.dims)
@@ -124,7 +156,7 @@ export async function checkByDifferences(row: GradcheckCase, tolerance: number):
         const along = { [name]: direction }
         const up = await loss(moved(inputs, along, STEP))
         const down = await loss(moved(inputs, along, -STEP))
-        const products = float64(gradients[name]!).map((g, i) => g * direction.data[i]!)
+        const products = widened(gradients[name]!).data.map((g, i) => g * direction.data[i]!)
         const expected = (up - down) / (2 * STEP)
         const got = products.reduce((sum, value) => sum + value, 0)
         const scale = Math.max(
@@ -132,12 +164,21 @@ export async function checkByDifferences(row: GradcheckCase, tolerance: number):
           products.reduce((sum, value) => sum + Math.abs(value), 0),
         )
         expect(Math.abs(got - expected) / scale, `${name} at N = ${size}: ${got} against ${expected}`).toBeLessThan(
-          tolerance,
+          row.reference === undefined ? tolerance : 1e-5,
         )
       }
     }
   } finally {
     await forward.release()
     await backward.release()
+    if (smooth !== forward) await smooth.release()
   }
+}
+
+/** The reference is of the op only if it has the op's outputs. */
+function expectSame(got: Tensor, expected: Tensor): void {
+  expect(got.dims).toEqual(expected.dims)
+  const [p, q] = [widened(got).data, float64(expected)]
+  for (const [i, value] of q.entries())
+    expect(Math.abs(p[i]! - value)).toBeLessThan(1e-5 * Math.max(1, Math.abs(value)))
 }

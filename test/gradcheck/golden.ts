@@ -13,6 +13,12 @@ interface StoredAttribute {
   readonly string?: string
 }
 
+interface StoredConstant {
+  readonly type: 'int64' | 'float32' | 'bool'
+  readonly dims: readonly number[]
+  readonly data: readonly number[]
+}
+
 /** One op as PyTorch differentiated it in float64; see test/golden/autodiff/make.py. */
 export interface GoldenRow {
   readonly op: string
@@ -20,6 +26,12 @@ export interface GoldenRow {
   readonly title: string
   readonly attributes: { readonly [name: string]: StoredAttribute }
   readonly inputs: { readonly [name: string]: Shape }
+  /** All inputs of the node, where they are more than the differentiated ones. */
+  readonly operands?: readonly string[]
+  readonly constants?: { readonly [name: string]: StoredConstant }
+  /** Inputs are the filled numbers · span[0] + span[1]. */
+  readonly span?: readonly [number, number]
+  readonly opset?: number
   readonly runs: readonly {
     readonly N: number
     readonly K: number
@@ -60,6 +72,11 @@ export function filled(dims: readonly number[], salt: number): Tensor<'float32'>
   return tensor('float32', dims, data)
 }
 
+function stored({ type, dims, data }: StoredConstant): Tensor {
+  if (type === 'int64') return tensor(type, dims, BigInt64Array.from(data, BigInt))
+  return type === 'bool' ? tensor(type, dims, Uint8Array.from(data)) : tensor(type, dims, Float32Array.from(data))
+}
+
 function graphOf(row: GoldenRow): Graph {
   const b = builder()
   for (const [name, shape] of Object.entries(row.inputs)) b.input(name, 'float32', shape)
@@ -68,21 +85,39 @@ function graphOf(row: GoldenRow): Graph {
     if (value.floats !== undefined) return [name, floats(value.floats)] as const
     return [name, attribute(value.int ?? value.ints ?? value.string ?? '')] as const
   })
-  b.output(b.op(row.op, Object.keys(row.inputs), Object.fromEntries(attributes), { domain: row.domain }))
+  for (const [name, value] of Object.entries(row.constants ?? {})) b.initializer(name, stored(value))
+  const operands = row.operands ?? Object.keys(row.inputs)
+  const runs = row.runs[0]!.output
+  const made = b.op(row.op, operands, Object.fromEntries(attributes), { domain: row.domain })
+  // Some ops are newer than the shapes that inferShapes knows; the rank is enough.
+  b.output(
+    made,
+    'float32',
+    runs.map((_, axis) => (row.runs.every((run) => run.output[axis] === runs[axis]) ? runs[axis]! : `size ${axis}`)),
+  )
   return b.graph()
 }
 
 /** ‖got − expected‖ / ‖expected‖ of every gradient at every size, one pair of graphs for all sizes. */
 export async function checkGolden(row: GoldenRow, tolerance: number): Promise<void> {
   const program = vjp(graphOf(row), { wrt: Object.keys(row.inputs) })
-  const forward = await runner(program.forward, row.op === 'Gelu' ? 20 : 17)
-  const backward = await runner(program.backward)
+  const forward = await runner(program.forward, row.opset ?? (row.op === 'Gelu' ? 20 : 17))
+  const backward = await runner(program.backward, row.opset)
   try {
     for (const run of row.runs) {
       const inputs = Object.fromEntries(
         Object.entries(row.inputs).map(([name, shape], i) => {
           const dims = shape.map((dim) => (typeof dim === 'number' ? dim : run[dim as 'N' | 'K']))
-          return [name, filled(dims, i + 1)] as const
+          const made = filled(dims, i + 1)
+          const [scale, shift] = row.span ?? [1, 0]
+          return [
+            name,
+            tensor(
+              'float32',
+              dims,
+              made.data.map((value) => value * scale + shift),
+            ),
+          ] as const
         }),
       )
       const output = program.outputs[0]!

@@ -4,6 +4,8 @@ Run in this folder: python3 make.py. Writes one JSON per family; inputs and cota
 by `values` (exact in float32). A row names the op, its attributes and the shapes; N is the size of every open batch.
 """
 import json
+import math
+
 import torch
 import torch.nn.functional as F
 
@@ -37,17 +39,27 @@ def rounded(t):
 K = 5
 
 
-def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain=""):
+def constant(values, dtype="int64"):
+    """A constant operand, as the test reads it."""
+    t = torch.tensor(values)
+    return {"type": dtype, "dims": list(t.shape), "data": [int(x) if dtype == "int64" else float(x) for x in t.reshape(-1).tolist()]}
+
+
+def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain="", span=(1, 0), operands=None, constants=None, opset=17):
+    """`span`: inputs are values · span[0] + span[1] (a power of two and a sum that float32 holds). `operands`: all of the node's inputs."""
     runs = []
     for n in sizes:
         given = {}
         for salt, (name, shape) in enumerate(inputs.items()):
-            given[name] = filled([{"N": n, "K": K}.get(s, s) for s in shape], salt + 1).requires_grad_()
+            drawn = filled([{"N": n, "K": K}.get(s, s) for s in shape], salt + 1)
+            given[name] = (drawn * span[0] + span[1]).requires_grad_()
         y = compute(*given.values())
         dY = filled(list(y.shape), 99)
         grads = torch.autograd.grad(y, list(given.values()), dY)
         runs.append({"N": n, "K": K, "output": list(y.shape), "gradients": {k: rounded(g) for k, g in zip(given, grads)}})
-    return {"op": op, "domain": domain, "title": title, "attributes": attributes or {}, "inputs": inputs, "runs": runs}
+    made = {"op": op, "domain": domain, "title": title, "attributes": attributes or {}, "inputs": inputs, "runs": runs}
+    more = {"span": span if span != (1, 0) else None, "operands": operands, "constants": constants, "opset": opset if opset != 17 else None}
+    return {**made, **{name: value for name, value in more.items() if value is not None}}
 
 
 def write(name, rows):
@@ -58,7 +70,25 @@ def write(name, rows):
 
 
 X = {"x": ["N", 3, 4]}
+HALF = (1 / 8, 0)
+write("trigonometry", [
+    row("Tan", "", X, torch.tan, span=(1 / 4, 0)),
+    row("Asin", "", X, torch.asin, span=HALF),
+    row("Acos", "", X, torch.acos, span=HALF),
+    row("Atan", "", X, torch.atan),
+    row("Sinh", "", X, torch.sinh),
+    row("Cosh", "", X, torch.cosh),
+    row("Asinh", "", X, torch.asinh),
+    row("Acosh", "", X, torch.acosh, span=(1 / 4, 2.5)),
+    row("Atanh", "", X, torch.atanh, span=HALF),
+])
 activations = [
+    row("Mish", "", X, F.mish, opset=18),
+    row("Swish", "", X, F.silu, opset=24),
+    row("Swish", "alpha", X, lambda x: x * torch.sigmoid(0.75 * x), {"alpha": {"float": 0.75}}, opset=24),
+    row("Shrink", "soft", X, lambda x: F.softshrink(x, 1.5), {"lambd": {"float": 1.5}, "bias": {"float": 1.5}}),
+    row("Shrink", "hard", X, lambda x: F.hardshrink(x, 0.5)),
+    row("FastGelu", "of com.microsoft", X, lambda x: F.gelu(x, approximate="tanh"), domain="com.microsoft"),
     row("Elu", "alpha", X, lambda x: F.elu(x, 0.75), {"alpha": {"float": 0.75}}),
     row("Elu", "negative alpha", X, lambda x: torch.where(x > 0, x, -0.5 * (torch.exp(x) - 1)), {"alpha": {"float": -0.5}}),
     row("Selu", "default", X, F.selu),
@@ -83,6 +113,176 @@ write("normalization", [
         lambda x, gamma, beta: F.instance_norm(x, weight=gamma, bias=beta, eps=0.125), {"epsilon": {"float": 0.125}},
     )
     for rest in ([6], [3, 4])
+] + [
+    row(
+        "GroupNormalization", f"{groups} of 4 channels, {len(rest)}-D", {"x": ["N", 4, *rest], "gamma": [4], "beta": [4]},
+        lambda x, gamma, beta, groups=groups: F.group_norm(x, groups, gamma, beta, eps=0.125),
+        {"epsilon": {"float": 0.125}, "num_groups": {"int": groups}}, opset=21,
+    )
+    for groups, rest in ((2, [3]), (1, [2, 3]), (4, [2, 2]))
+] + [
+    row(
+        "GroupNormalization", "a scale for each group", {"x": ["N", 4, 3], "gamma": [2], "beta": [2]},
+        lambda x, gamma, beta: F.group_norm(x, 2, gamma.repeat_interleave(2), beta.repeat_interleave(2), eps=0.125),
+        {"epsilon": {"float": 0.125}, "num_groups": {"int": 2}}, opset=18,
+    ),
+    row(
+        "RMSNormalization", "the last axis", {"x": ["N", 3, 4], "gamma": [4]},
+        lambda x, gamma: F.rms_norm(x, [4], gamma, eps=0.125), {"epsilon": {"float": 0.125}}, opset=23,
+    ),
+    row(
+        "RMSNormalization", "two axes", {"x": ["N", 3, 4], "gamma": [3, 4]},
+        lambda x, gamma: F.rms_norm(x, [3, 4], gamma, eps=0.125), {"epsilon": {"float": 0.125}, "axis": {"int": 1}}, opset=23,
+    ),
+    row(
+        "LRN", "5 of 6 channels", {"x": ["N", 6, 2, 2]}, lambda x: F.local_response_norm(x, 5, 0.5, 0.75, 2.0),
+        {"size": {"int": 5}, "alpha": {"float": 0.5}, "beta": {"float": 0.75}, "bias": {"float": 2.0}},
+    ),
+    row(
+        "LRN", "3 channels", {"x": ["N", 4, 3, 2]}, lambda x: F.local_response_norm(x, 3, 0.25, 0.5, 1.0),
+        {"size": {"int": 3}, "alpha": {"float": 0.25}, "beta": {"float": 0.5}},
+    ),
+    row("LpNormalization", "p 2", X, lambda x: F.normalize(x, 2, 1), {"axis": {"int": 1}, "p": {"int": 2}}),
+    row("LpNormalization", "p 1", X, lambda x: F.normalize(x, 1, -1), {"p": {"int": 1}}),
+])
+
+
+WEIGHT = [0.5, 1.0, 2.0, 1.5]
+
+
+def loss(op, title, shape, compute, labels, **options):
+    weight = options.get("weight")
+    ignore = options.get("ignore_index")
+    reduction = options.get("reduction", "mean")
+    attributes = {"reduction": {"string": reduction}, **({} if ignore is None else {"ignore_index": {"int": ignore}})}
+    target, scale = torch.tensor(labels), torch.tensor(WEIGHT) if weight else None
+    return row(
+        op, title, {"x": shape},
+        lambda x: compute(x, target, scale, reduction=reduction, ignore_index=-100 if ignore is None else ignore), attributes, (len(labels),),
+        operands=["x", "labels", *(["w"] if weight else [])],
+        constants={"labels": constant(labels), **({"w": constant(WEIGHT, "float32")} if weight else {})},
+    )
+
+
+def losses(op, compute):
+    rows = [1, 0, 3, 3]
+    images = [[[1, 0], [2, 2]], [[3, 0], [1, 2]]]
+    return [
+        loss(op, "mean", ["N", 4], compute, rows),
+        loss(op, "weighted sum", ["N", 4], compute, rows, weight=True, reduction="sum"),
+        loss(op, "weighted mean, some ignored", ["N", 4], compute, rows, weight=True, ignore_index=3),
+        loss(op, "each by itself", ["N", 4], compute, rows, reduction="none"),
+        loss(op, "images, some ignored", ["N", 4, 2, 2], compute, images, ignore_index=2),
+    ]
+
+
+write("loss", losses("SoftmaxCrossEntropyLoss", F.cross_entropy) + losses("NegativeLogLikelihoodLoss", F.nll_loss))
+
+
+def attention(title, q, k, v, compute, attributes=None, constants=None, sizes=(1, 2), opset=23, more=None):
+    names = ["Q", "K", "V", *(more or {}), *(constants or {})]
+    return row("Attention", title, {"Q": q, "K": k, "V": v, **(more or {})}, compute, attributes, sizes, operands=names, constants=constants, opset=opset)
+
+
+def heads(x, count):
+    return x.reshape(x.shape[0], x.shape[1], count, -1).transpose(1, 2)
+
+
+def flat(y):
+    return y.transpose(1, 2).reshape(y.shape[0], y.shape[2], -1)
+
+
+SDPA = F.scaled_dot_product_attention
+SEEN = [[1, 0, 1, 0], [1, 1, 0, 1], [0, 1, 1, 1]]
+Q, KEY, VALUE = ["N", 2, 3, 4], ["N", 2, 4, 4], ["N", 2, 4, 5]
+write("attention", [
+    attention("4-D", Q, KEY, VALUE, SDPA),
+    attention("a scale", Q, KEY, VALUE, lambda q, k, v: SDPA(q, k, v, scale=0.25), {"scale": {"float": 0.25}}),
+    attention("causal", Q, KEY, VALUE, lambda q, k, v: SDPA(q, k, v, is_causal=True), {"is_causal": {"int": 1}}),
+    attention(
+        "a mask of truth values", Q, KEY, VALUE, lambda q, k, v: SDPA(q, k, v, attn_mask=torch.tensor(SEEN) == 1),
+        constants={"mask": {**constant(SEEN), "type": "bool"}},
+    ),
+    attention("a mask of numbers, trained", Q, KEY, VALUE, lambda q, k, v, m: SDPA(q, k, v, attn_mask=m), more={"mask": ["N", 1, 3, 4]}),
+    attention(
+        "softcap", Q, KEY, VALUE, lambda q, k, v: torch.softmax(2 * torch.tanh(q @ k.mT / 4), -1) @ v, {"softcap": {"float": 2.0}},
+    ),
+    attention("grouped heads", ["N", 4, 3, 4], KEY, VALUE, lambda q, k, v: SDPA(q, k, v, enable_gqa=True)),
+    attention(
+        "3-D, heads in rows", ["N", 3, 8], ["N", 4, 8], ["N", 4, 6],
+        lambda q, k, v: flat(SDPA(heads(q, 2), heads(k, 2), heads(v, 2))), {"q_num_heads": {"int": 2}, "kv_num_heads": {"int": 2}},
+    ),
+    attention(
+        "open lengths, causal", ["N", 2, "K", 4], ["N", 2, "K", 4], ["N", 2, "K", 3],
+        lambda q, k, v: SDPA(q, k, v, is_causal=True), {"is_causal": {"int": 1}},
+    ),
+])
+
+
+def turned(x, cos, sin, mixed):
+    first, second = (x[..., 0::2], x[..., 1::2]) if mixed else x.chunk(2, -1)
+    c, s = cos[:, None], sin[:, None]
+    real, imaginary = c * first - s * second, s * first + c * second
+    return torch.stack([real, imaginary], -1).flatten(-2) if mixed else torch.cat([real, imaginary], -1)
+
+
+write("rotary", [
+    row(
+        "RotaryEmbedding", f"{'pairs' if mixed else 'halves'}", {"x": ["N", 2, 3, 4], "cos": ["N", 3, 2], "sin": ["N", 3, 2]},
+        lambda x, cos, sin, mixed=mixed: turned(x, cos, sin, mixed), {"interleaved": {"int": mixed}}, opset=23,
+    )
+    for mixed in (0, 1)
+] + [
+    row(
+        "RotaryEmbedding", "3-D, a part of the features, positions", {"x": ["N", 3, 12], "cos": [5, 2], "sin": [5, 2]},
+        lambda x, cos, sin: flat(torch.cat([turned(heads(x, 2)[..., :4], cos[POSITIONS], sin[POSITIONS], 0), heads(x, 2)[..., 4:]], -1)),
+        {"num_heads": {"int": 2}, "rotary_embedding_dim": {"int": 4}}, (2,), opset=23,
+        operands=["x", "cos", "sin", "positions"], constants={"positions": constant([[0, 1, 2], [4, 2, 2]])},
+    )
+    for POSITIONS in (torch.tensor([[0, 1, 2], [4, 2, 2]]),)
+])
+
+
+def resize(title, x, mode, coordinates, scale=None, size=None, corners=None):
+    rank = len(x)
+    given = {"scales": constant([1.0, 1.0, *scale], "float32")} if scale else {"sizes": constant(size)}
+    attributes = {"mode": {"string": mode}, "coordinate_transformation_mode": {"string": coordinates}}
+    if mode == "nearest":
+        attributes["nearest_mode"] = {"string": "floor"}
+    if not scale:
+        attributes["axes"] = {"ints": list(range(2, rank))}
+    torch_mode = {"linear": {3: "linear", 4: "bilinear"}[rank], "cubic": "bicubic", "nearest": "nearest"}[mode]
+    size = size or [int(n * s) for n, s in zip(x[2:], scale)]
+    compute = lambda t: F.interpolate(t, size=size, mode=torch_mode, align_corners=corners)
+    return row("Resize", title, {"x": x}, compute, attributes, (1, 2), opset=17 if scale else 18, operands=["x", "", "scales"] if scale else ["x", "", "", "sizes"], constants=given)
+
+
+write("resize", [
+    resize("linear, half_pixel, scales", ["N", 2, 3, 4], "linear", "half_pixel", scale=[2.0, 1.5], corners=False),
+    resize("linear, half_pixel, smaller", ["N", 2, 5, 6], "linear", "half_pixel", size=[3, 4], corners=False),
+    resize("linear, align_corners", ["N", 2, 3, 4], "linear", "align_corners", size=[5, 3], corners=True),
+    resize("cubic, half_pixel", ["N", 2, 4, 3], "cubic", "half_pixel", size=[7, 5], corners=False),
+    resize("cubic, align_corners", ["N", 1, 4, 4], "cubic", "align_corners", size=[6, 3], corners=True),
+    resize("nearest, asymmetric", ["N", 2, 3, 4], "nearest", "asymmetric", scale=[2.0, 2.0]),
+    resize("nearest, one axis", ["N", 2, 3, 4], "nearest", "asymmetric", size=[3, 6]),
+])
+
+
+def grid_sample(title, x, grid, mode, padding, aligned):
+    names = {"linear": "bilinear", "nearest": "nearest", "cubic": "bicubic"}
+    attributes = {"mode": {"string": mode}, "padding_mode": {"string": padding}, "align_corners": {"int": int(aligned)}}
+    compute = lambda x, g: F.grid_sample(x, g, mode=names[mode], padding_mode=padding, align_corners=aligned)
+    # Within [-1.2, 1.2]: some places lie outside.
+    return row("GridSample", title, {"x": x, "grid": grid}, compute, attributes, (1, 2), span=(0.3125, 0), opset=20)
+
+
+write("grid-sample", [
+    grid_sample(f"{mode}, {padding}{', aligned' if aligned else ''}", ["N", 2, 3, 4], ["N", 2, 3, 2], mode, padding, aligned)
+    for mode in ("linear", "nearest", "cubic")
+    for padding in ("zeros", "border", "reflection")
+    for aligned in (False, True)
+] + [
+    grid_sample("volumes", ["N", 2, 3, 2, 4], ["N", 2, 2, 2, 3], "linear", "zeros", False),
 ])
 
 
@@ -180,6 +380,14 @@ write("conv-transpose", [
     conv_transpose("stride 2, padding", ["N", 2, 3, 3], [2, 3, 3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
     conv_transpose("output padding", ["N", 2, 3, 3], [2, 2, 3, 3], strides=[2, 2], pads=[1, 0, 1, 1], extra=[1, 1]),
     conv_transpose("dilation, groups", ["N", 4, 3, 3], [4, 2, 2, 2], dilations=[2, 1], group=2),
+    row(
+        "ConvTranspose", "an output shape", {"x": ["N", 2, 3, 3], "W": [2, 2, 3, 3]},
+        lambda x, W: F.conv_transpose2d(x, W, stride=2)[:, :, 1:, 1:], {"strides": {"ints": [2, 2]}, "output_shape": {"ints": [6, 6]}}, (2,),
+    ),
+    row(
+        "ConvTranspose", "SAME_UPPER", {"x": ["N", 2, 3, 4], "W": [2, 2, 3, 3]},
+        lambda x, W: F.conv_transpose2d(x, W, stride=2)[:, :, :-1, :-1], {"strides": {"ints": [2, 2]}, "auto_pad": {"string": "SAME_UPPER"}}, (2,),
+    ),
     conv_transpose("1-D", ["N", 2, 5], [2, 2, 3], strides=[3]),
     conv_transpose("3-D", ["N", 2, 2, 3, 2], [2, 2, 2, 2, 2], strides=[2, 1, 1]),
 ])
@@ -237,6 +445,32 @@ pools += [
     row("GlobalAveragePool", "1-D", {"x": ["N", 3, 4]}, lambda x: x.mean(2, keepdim=True)),
     row("GlobalAveragePool", "open height and width", {"x": ["N", 3, "K", "K"]}, lambda x: x.mean((2, 3), keepdim=True), sizes=(2,)),
     row("GlobalMaxPool", "2-D", {"x": ["N", 3, 2, 4]}, lambda x: x.amax((2, 3), keepdim=True)),
+]
+pools += [
+    row(
+        "LpPool", title, {"x": shape}, lambda x, k=kernel, s=strides, p=p: op((x.abs() + 0) ** p, k, s).mul(math.prod(k)) ** (1 / p),
+        {"kernel_shape": {"ints": kernel}, "strides": {"ints": strides}, "p": {"int": p}},
+    )
+    for title, shape, kernel, strides, p, op in (
+        ("p 2", ["N", 2, 5, 4], [2, 3], [2, 1], 2, F.avg_pool2d),
+        ("p 3", ["N", 2, 4, 4], [2, 2], [2, 2], 3, F.avg_pool2d),
+        ("p 1, 1-D", ["N", 2, 7], [3], [2], 1, F.avg_pool1d),
+    )
+] + [
+    row(
+        "GlobalLpPool", f"p {p}", {"x": ["N", 3, 2, 4]}, lambda x, p=p: (x.abs() ** p).sum((2, 3), keepdim=True) ** (1 / p),
+        {"p": {"int": p}},
+    )
+    for p in (1, 2, 3)
+] + [
+    row(
+        "MaxPool", "3-D, dilations", {"x": ["N", 2, 4, 5, 4]}, lambda x: F.max_pool3d(x, 2, stride=(1, 2, 1), dilation=(2, 1, 2)),
+        {"kernel_shape": {"ints": [2, 2, 2]}, "strides": {"ints": [1, 2, 1]}, "dilations": {"ints": [2, 1, 2]}}, (2,),
+    ),
+    row(
+        "MaxPool", "column-major indices", {"x": ["N", 2, 5, 4]}, lambda x: F.max_pool2d(x, (3, 2), stride=2, padding=1),
+        {"kernel_shape": {"ints": [3, 2]}, "strides": {"ints": [2, 2]}, "pads": {"ints": [1, 1, 1, 1]}, "storage_order": {"int": 1}}, (2,),
+    ),
 ]
 write("pool", pools)
 

@@ -121,6 +121,20 @@ export const arithmetic: readonly GradcheckCase[] = [
     }),
   ),
   {
+    ops: ['Clip'],
+    title: 'bounds that cross',
+    inputs: { x: ['N', 5], lo: [], hi: [] },
+    values: { x: 'away', lo: 'positive', hi: 'unit' },
+    build: (b, type) => b.op('Clip', ['x', 'lo', b.op('Sub', ['hi', b.scalar(1, type)])]),
+  },
+  {
+    ops: ['Mod'],
+    title: 'fmod',
+    inputs: { p: ['N', 3], q: [3] },
+    values: { p: 'away', q: 'positive' },
+    build: (b) => b.op('Mod', ['p', 'q'], { fmod: 1 }),
+  },
+  {
     ops: ['PRelu'],
     title: 'slope of a channel',
     inputs: { x: ['N', 3, 2], slope: [3, 1] },

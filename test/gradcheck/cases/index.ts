@@ -6,6 +6,7 @@ import { normalization } from './normalization.js'
 import { openSizes } from './open-sizes.js'
 import { pool } from './pool.js'
 import { reduce } from './reduce.js'
+import { scatter } from './scatter.js'
 import { shape } from './shape.js'
 import { softmax } from './softmax.js'
 
@@ -17,6 +18,7 @@ export const cases: { readonly [family: string]: readonly GradcheckCase[] } = {
   softmax,
   reduce,
   shape,
+  scatter,
   pool,
   normalization,
   'open sizes': openSizes,
@@ -25,9 +27,15 @@ export const cases: { readonly [family: string]: readonly GradcheckCase[] } = {
 /** The golden files of test/golden/autodiff that hold ops by themselves. */
 export const goldenFamilies: readonly string[] = [
   'activation',
+  'trigonometry',
   'normalization',
   'conv',
   'conv-wide',
   'conv-transpose',
   'pool',
+  'loss',
+  'attention',
+  'rotary',
+  'resize',
+  'grid-sample',
 ]

@@ -82,4 +82,23 @@ export const linear: readonly GradcheckCase[] = [
     build: (b) => b.op('Gemm', ['A', 'B', '']),
   },
   ...products,
+  ...(
+    [
+      ['a product', 'nk,km->nm', { A: ['N', 3], B: [3, 4] }, ['N', 4]],
+      ['attention', 'bqhd,bkhd->bhqk', { A: ['N', 2, 3, 4], B: ['N', 5, 3, 4] }, ['N', 3, 2, 5]],
+      ['an index that is summed out of one', 'nk,m->n', { A: ['N', 3], B: [4] }, ['N']],
+      ['one operand', 'nkm->mn', { A: ['N', 3, 4] }, [4, 'N']],
+      ['without an arrow', 'nk,km', { A: ['N', 3], B: [3, 4] }, [4, 'N']],
+      ['three operands', 'n,nk,k->n', { A: ['N'], B: ['N', 3], C: [3] }, ['N']],
+      ['an ellipsis', '...k,km->...m', { A: ['N', 2, 3], B: [3, 4] }, ['N', 2, 4]],
+    ] as const
+  ).map(
+    ([title, equation, inputs, output]): GradcheckCase => ({
+      ops: ['Einsum'],
+      title,
+      inputs,
+      output,
+      build: (b) => b.op('Einsum', Object.keys(inputs), { equation }),
+    }),
+  ),
 ]

@@ -47,6 +47,51 @@ export const normalization: readonly GradcheckCase[] = [
   layerNorm(2, [4], false),
   layerNorm(1, [3, 4], true),
   {
+    ops: ['LayerNormalization'],
+    title: 'all three outputs',
+    inputs: { x: ['N', 3, 4], gamma: [4] },
+    reference: (b, type) => {
+      const mean = b.op('ReduceMean', ['x'], { axes: [-1] })
+      const centred = b.op('Sub', ['x', mean])
+      const variance = b.op('ReduceMean', [b.op('Mul', [centred, centred])], { axes: [-1] })
+      const r = b.op('Reciprocal', [b.op('Sqrt', [b.op('Add', [variance, b.scalar(0.125, type)])])])
+      return [b.op('Mul', [b.op('Mul', [centred, r]), 'gamma']), mean, r]
+    },
+    build: (b) => b.ops('LayerNormalization', ['x', 'gamma'], { epsilon: float(0.125) }, { outputs: 3 }),
+  },
+  {
+    ops: ['BatchNormalization'],
+    title: 'frozen, statistics trained',
+    inputs: { x: ['N', 3, 2], gamma: [3], beta: [3], mean: [3], variance: [3] },
+    values: { variance: 'positive' },
+    build: (b) => b.op('BatchNormalization', ['x', 'gamma', 'beta', 'mean', 'variance'], { epsilon: float(0.125) }),
+  },
+  {
+    ops: ['BatchNormalization'],
+    title: 'batch statistics, the running ones put out and trained',
+    inputs: { x: ['N', 3, 2], gamma: [3], beta: [3], mean: [3], variance: [3] },
+    values: { variance: 'positive' },
+    build: (b) =>
+      b.ops(
+        'BatchNormalization',
+        ['x', 'gamma', 'beta', 'mean', 'variance'],
+        { epsilon: float(0.125), training_mode: 1, momentum: float(0.75) },
+        { outputs: 3 },
+      ),
+  },
+  {
+    ops: ['MeanVarianceNormalization'],
+    title: 'all but the channels',
+    inputs: { x: ['N', 3, 2, 4] },
+    reference: (b, type) => {
+      const mean = (value: string): string => b.op('ReduceMean', [value], { axes: [0, 2, 3] })
+      const centred = b.op('Sub', ['x', mean('x')])
+      const deviation = b.op('Sqrt', [mean(b.op('Mul', [centred, centred]))])
+      return b.op('Div', [centred, b.op('Add', [deviation, b.scalar(1e-9, type)])])
+    },
+    build: (b) => b.op('MeanVarianceNormalization', ['x']),
+  },
+  {
     ops: ['Dropout'],
     title: 'passes everything at inference',
     inputs: { x: ['N', 3] },

@@ -89,6 +89,11 @@ export const shape: readonly GradcheckCase[] = [
   row('Pad', 'a constant, and cropped', (b, type) =>
     b.op('Pad', ['x', b.ints([0, 1, -1, 0, -1, 2]), b.scalar(3, type)]),
   ),
+  row('Pad', 'a trained fill', (b) => b.op('Pad', ['x', b.ints([0, 1, 0, 0, 0, -2]), 'c']), { x: ['N', 3, 4], c: [] }),
+  row('Pad', 'a trained fill alone', (b) => b.op('Pad', [b.op('Floor', ['x']), b.ints([1, 1]), 'c']), {
+    x: [3],
+    c: [],
+  }),
   row('Pad', 'reflected', (b) => b.op('Pad', ['x', b.ints([0, 1, 2, 0, 0, 1])], { mode: 'reflect' })),
   row('Pad', 'the edge', (b) => b.op('Pad', ['x', b.ints([0, 1, 2, 0, 0, 1])], { mode: 'edge' })),
   row('CastLike', 'another value', (b) => b.op('Mul', [b.op('CastLike', ['x', 'z']), 'z']), {
