@@ -5,7 +5,7 @@ import { runJobs } from '../jobs/run-jobs.js'
 import type { TrainingResult } from '../jobs/train-model.js'
 import { studentJob, teacherJob, type Workshop } from './jobs.js'
 import { type HintonMnistOptions, type Settings, settingsOf } from './options.js'
-import { type HintonMnistResult, type Trial, tabulate } from './tabulate.js'
+import { type HintonMnistResult, type Trial, tabulate, type Variant } from './tabulate.js'
 
 /**
  * "Distilling the Knowledge in a Neural Network" (Hinton, Vinyals & Dean 2015), §3: MNIST. For each seed a 1200-1200 teacher with
@@ -103,26 +103,32 @@ function trialsOf(shop: Workshop): {
   }
 }
 
-/** One change at a time to the distilled student of the first seed. */
-function variantsOf(shop: Workshop, rate: number): { what: string; value: number; job: Job }[] {
+/**
+ * The distilled student of the first seed in a third of the epochs, and that with one change at a time: shorter runs show
+ * the same directions for a third of the time.
+ */
+function variantsOf(shop: Workshop, rate: number): Variant[] {
   const { settings } = shop
   const [seed] = settings.seeds as readonly [number, ...number[]]
-  const base = { seed, rate, epochs: settings.epochs, soft: { ...soft(settings), teacher: `teacher-${seed}` } }
-  const vary = (what: string, value: number, change: object): { what: string; value: number; job: Job } => ({
+  const epochs = Math.ceil(settings.epochs / 3)
+  const base = { seed, rate, epochs, soft: { ...soft(settings), teacher: `teacher-${seed}` } }
+  const vary = (what: string, value: number, change: object, against = shorter): Variant => ({
     what,
     value,
+    against,
     job: studentJob(shop, `vary-${what.replaceAll(' ', '-')}-${value}`, { ...base, ...change }),
   })
+  const shorter = `vary-epochs-${epochs}`
   const other = (values: readonly number[], own: number): readonly number[] => values.filter((value) => value !== own)
   return [
-    vary('epochs', Math.ceil(settings.epochs / 3), { epochs: Math.ceil(settings.epochs / 3) }),
+    vary('epochs', epochs, {}, `distilled-${seed}`),
     ...other([0, 0.5], settings.hardWeight).map((value) =>
       vary('hard label share', value, { soft: { ...base.soft, hardWeight: value } }),
     ),
-    ...other(settings.rates, rate).map((value) => vary('learning rate', value, { rate: value })),
     ...other([4, 20], settings.temperature).map((value) =>
       vary('temperature', value, { soft: { ...base.soft, temperature: value } }),
     ),
+    ...other(settings.rates, rate).map((value) => vary('learning rate', value, { rate: value })),
   ]
 }
 

@@ -1,3 +1,4 @@
+import type { Job } from '../jobs/job.js'
 import type { TrainingResult } from '../jobs/train-model.js'
 import { paper, type Settings } from './options.js'
 
@@ -28,8 +29,16 @@ export interface VariantRow {
   readonly what: string
   readonly value: number
   readonly errors: number
-  /** Errors of the distilled student without the change. */
+  /** Errors without the change: of the full run for `epochs`, of the shorter run for the others. */
   readonly unchanged: number
+}
+
+/** A job of the ablation, and the job that it differs from in one thing. */
+export interface Variant {
+  readonly what: string
+  readonly value: number
+  readonly against: string
+  readonly job: Job
 }
 
 /** A claim of the paper, and whether this run bears it out. */
@@ -54,7 +63,7 @@ export function tabulate(
   chosen: { readonly plain: number; readonly distilled: number },
   trials: readonly Trial[],
   of: (job: string) => TrainingResult,
-  variants: readonly { readonly what: string; readonly value: number; readonly job: { readonly name: string } }[],
+  variants: readonly Variant[],
 ): HintonMnistResult {
   const rate = { teacher: settings.teacherRate, ...chosen }
   const rows = settings.seeds.flatMap((seed) =>
@@ -63,15 +72,14 @@ export function tabulate(
       return { name, seed, errors, expected: paper.errors[name], epochs, rate: rate[name], crossEntropy }
     }),
   )
-  const [first] = settings.seeds
   return {
     rows,
     trials,
-    variants: variants.map(({ what, value, job }) => ({
+    variants: variants.map(({ what, value, job, against }) => ({
       what,
       value,
       errors: of(job.name).errors,
-      unchanged: of(`distilled-${first}`).errors,
+      unchanged: of(against).errors,
     })),
     effects: effectsOf(settings, rows),
     curves: Object.fromEntries(rows.map(({ name, seed }) => [`${name}-${seed}`, of(`${name}-${seed}`).curve])),

@@ -42,10 +42,12 @@ export function checkpointFolder(folder: string): CheckpointStore {
       const names = await list(folder)
       if (names.length > 0) await removePartial(folder)
       const warnings: string[] = []
-      for (const name of names) {
+      for (const [i, name] of names.entries()) {
         try {
           const state = await read(join(folder, name), Number(pattern.exec(name)![1]))
           previous = name
+          // A kill between writing a file and removing the one that it makes superfluous leaves three.
+          for (const old of names.slice(i + 2)) await rm(join(folder, old), { force: true })
           return { state, warnings }
         } catch (error) {
           if (!(error instanceof FormatError)) throw error

@@ -160,6 +160,16 @@ describe('checkpoint files', () => {
     expect((await files()).filter((name) => name.endsWith('.partial'))).toEqual([])
   })
 
+  it('a kill left three of are two again once the newest is read', async () => {
+    const store = checkpointFolder(folder)
+    for (const step of [10, 20]) await store.save(stateAt(step))
+    const oldest = await readFile(join(folder, nameOf(10)))
+    await store.save(stateAt(30))
+    await writeFile(join(folder, nameOf(10)), oldest)
+    expect((await checkpointFolder(folder).load())?.state.step).toBe(30)
+    expect(await files()).toEqual([nameOf(20), nameOf(30)])
+  })
+
   it('leave no trace of a writer that was killed', async () => {
     const store = checkpointFolder(folder)
     await store.save(stateAt(1))
