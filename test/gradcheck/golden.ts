@@ -14,7 +14,7 @@ interface StoredAttribute {
 }
 
 interface StoredConstant {
-  readonly type: 'int64' | 'float32' | 'bool'
+  readonly type: 'int64' | 'int32' | 'float32' | 'bool'
   readonly dims: readonly number[]
   readonly data: readonly number[]
 }
@@ -32,6 +32,8 @@ export interface GoldenRow {
   /** Inputs are the filled numbers · span[0] + span[1]. */
   readonly span?: readonly [number, number]
   readonly opset?: number
+  /** Which output of the op it is about. Default 0. */
+  readonly result?: number
   readonly runs: readonly {
     readonly N: number
     readonly K: number
@@ -74,6 +76,7 @@ export function filled(dims: readonly number[], salt: number): Tensor<'float32'>
 
 function stored({ type, dims, data }: StoredConstant): Tensor {
   if (type === 'int64') return tensor(type, dims, BigInt64Array.from(data, BigInt))
+  if (type === 'int32') return tensor(type, dims, Int32Array.from(data))
   return type === 'bool' ? tensor(type, dims, Uint8Array.from(data)) : tensor(type, dims, Float32Array.from(data))
 }
 
@@ -88,7 +91,9 @@ function graphOf(row: GoldenRow): Graph {
   for (const [name, value] of Object.entries(row.constants ?? {})) b.initializer(name, stored(value))
   const operands = row.operands ?? Object.keys(row.inputs)
   const runs = row.runs[0]!.output
-  const made = b.op(row.op, operands, Object.fromEntries(attributes), { domain: row.domain })
+  const result = row.result ?? 0
+  const outputs = [...new Array<string>(result).fill(''), 'y']
+  const made = b.ops(row.op, operands, Object.fromEntries(attributes), { domain: row.domain, outputs })[result]!
   // Some ops are newer than the shapes that inferShapes knows; the rank is enough.
   b.output(
     made,

@@ -118,7 +118,7 @@ function liveNodes(nodes: readonly Node[], wanted: ReadonlySet<string>): Node[] 
   const live: Node[] = []
   for (const node of [...nodes].reverse()) {
     if (!node.outputs.some((output) => needed.has(output))) continue
-    for (const input of node.inputs) needed.add(input)
+    for (const input of readsOf(node)) needed.add(input)
     live.unshift(node)
   }
   return live
@@ -176,6 +176,6 @@ function sourcesOf(
       readsOf(node).forEach(visit)
     } else read.add(name)
   }
-  for (const node of live) node.inputs.forEach(visit)
+  for (const node of live) readsOf(node).forEach(visit)
   return { read: [...read], constants, again: forwardNodes.filter((node) => again.has(node)) }
 }

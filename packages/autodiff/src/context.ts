@@ -27,6 +27,7 @@ export interface Workspace {
   /** Values that are forward values computed again, among the backward nodes. */
   readonly again: Set<string>
   readonly rules: RuleTable
+  readonly differentiate: RuleContext['differentiate']
   /** Run the rule of a node, which adds to these cotangents; gives the forward node, rewritten if the rule asked for it. */
   readonly backpropagate: (
     node: Node,
@@ -81,6 +82,7 @@ export function contextOf(node: Node, work: Workspace): RuleContext {
     masked: (value) => work.masked.get(value),
     readers: (value) => work.readers.get(value) ?? [],
     replay: (cotangents, compute) => replay(node, cotangents, compute, work),
+    differentiate: work.differentiate,
     forwardName: (hint) => forwardName(hint, work),
     refuse,
   }

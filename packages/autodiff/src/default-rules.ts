@@ -10,6 +10,7 @@ import { linear } from './rules/linear.js'
 import { loss } from './rules/loss.js'
 import { normalization } from './rules/normalization.js'
 import { pool } from './rules/pool.js'
+import { recurrent } from './rules/recurrent.js'
 import { reduce } from './rules/reduce.js'
 import { refusals } from './rules/refusals.js'
 import { resizing } from './rules/resize.js'
@@ -25,6 +26,7 @@ export const defaultRules: RuleTable = {
   ...convolution,
   ...pool,
   ...normalization,
+  ...recurrent,
   ...activation,
   ...trigonometry,
   ...attentions,

@@ -1,5 +1,6 @@
-import type { Builder, Node, Shape, ValueInfo } from '@imago/onnx'
+import type { Builder, Graph, Node, Shape, ValueInfo } from '@imago/onnx'
 import type { DataType, Tensor } from '@imago/tensor'
+import type { VjpProgram } from './program.js'
 
 /**
  * The gradient of one op: given the cotangents of the node's outputs (undefined: nothing flows back from that output), emit
@@ -81,6 +82,11 @@ export interface RuleContext {
     cotangents: readonly (string | undefined)[],
     compute: () => readonly (string | undefined)[],
   ): readonly (string | null | undefined)[]
+  /** `vjp` of another graph by the same rules: the body of a loop. */
+  differentiate(
+    graph: Graph,
+    options: { readonly wrt: readonly string[]; readonly seeds: readonly string[] },
+  ): VjpProgram
   /** A fresh name for an extra output of a forward node. */
   forwardName(hint: string): string
   /** Refuse this node: throws UnsupportedError that names it. */

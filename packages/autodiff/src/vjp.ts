@@ -61,6 +61,7 @@ export function vjp(graph: Graph, options: VjpOptions): VjpProgram {
     ...{ b, forward, shapes, constants, active, readers, rules, carriers, masked },
     again: new Set(),
     emitted: new Map(),
+    differentiate: (inner, { wrt, seeds }) => vjp(inner, { wrt, seeds, rules }),
     backpropagate: (node, flowing, into) => backpropagate(node, flowing, into, work),
   }
 

@@ -45,7 +45,7 @@ def constant(values, dtype="int64"):
     return {"type": dtype, "dims": list(t.shape), "data": [int(x) if dtype == "int64" else float(x) for x in t.reshape(-1).tolist()]}
 
 
-def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain="", span=(1, 0), operands=None, constants=None, opset=17):
+def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain="", span=(1, 0), operands=None, constants=None, opset=17, result=0):
     """`span`: inputs are values · span[0] + span[1] (a power of two and a sum that float32 holds). `operands`: all of the node's inputs."""
     runs = []
     for n in sizes:
@@ -58,7 +58,7 @@ def row(op, title, inputs, compute, attributes=None, sizes=(1, 2, 5), domain="",
         grads = torch.autograd.grad(y, list(given.values()), dY)
         runs.append({"N": n, "K": K, "output": list(y.shape), "gradients": {k: rounded(g) for k, g in zip(given, grads)}})
     made = {"op": op, "domain": domain, "title": title, "attributes": attributes or {}, "inputs": inputs, "runs": runs}
-    more = {"span": span if span != (1, 0) else None, "operands": operands, "constants": constants, "opset": opset if opset != 17 else None}
+    more = {"span": span if span != (1, 0) else None, "operands": operands, "constants": constants, "opset": opset if opset != 17 else None, "result": result or None}
     return {**made, **{name: value for name, value in more.items() if value is not None}}
 
 
@@ -240,6 +240,105 @@ write("rotary", [
         operands=["x", "cos", "sin", "positions"], constants={"positions": constant([[0, 1, 2], [4, 2, 2]])},
     )
     for POSITIONS in (torch.tensor([[0, 1, 2], [4, 2, 2]]),)
+])
+
+
+H, INPUT = 3, 2
+
+
+def split(t, count, axis):
+    return t.chunk(count, axis)
+
+
+def lstm_step(p, rec, h, c, peep, coupled):
+    i, o, f, g = split(p + rec(h), 4, 1)
+    pi, po, pf = split(peep, 3, 0) if peep is not None else (0, 0, 0)
+    i = torch.sigmoid(i + pi * c)
+    f = 1 - i if coupled else torch.sigmoid(f + pf * c)
+    c = f * c + i * torch.tanh(g)
+    return torch.sigmoid(o + po * c) * torch.tanh(c), c
+
+
+def gru_step(p, rec, h, after):
+    z, r, g = split(p, 3, 1)
+    uz, ur, _ = split(rec(h), 3, 1)
+    z, r = torch.sigmoid(z + uz), torch.sigmoid(r + ur)
+    share = r * split(rec(h), 3, 1)[2] if after else split(rec(r * h), 3, 1)[2]
+    return (1 - z) * torch.tanh(g + share) + z * h
+
+
+def recurrent(op, x, W, R, B, lengths=None, h0=None, c0=None, peep=None, coupled=0, after=0, reverse=False):
+    """As ONNX defines the three ops; every output."""
+    gates = R.shape[1] // H
+    ys, hs, cs = [], [], []
+    for d in range(W.shape[0]):
+        wb, rb = split(B[d], 2, 0) if B is not None else (torch.zeros(gates * H), torch.zeros(gates * H))
+        rec = lambda h, d=d, rb=rb: h @ R[d].T + rb
+        h = h0[d] if h0 is not None else torch.zeros(x.shape[1], H)
+        c = c0[d] if c0 is not None else torch.zeros(x.shape[1], H)
+        steps = range(x.shape[0])
+        made = [None] * x.shape[0]
+        for t in reversed(steps) if reverse or d == 1 else steps:
+            p = x[t] @ W[d].T + wb
+            new_c = c
+            if op == "LSTM":
+                new, new_c = lstm_step(p, rec, h, c, peep[d] if peep is not None else None, coupled)
+            else:
+                new = gru_step(p, rec, h, after) if op == "GRU" else torch.tanh(p + rec(h))
+            seen = torch.ones(x.shape[1], 1, dtype=bool) if lengths is None else (t < torch.tensor(lengths))[:, None]
+            made[t] = torch.where(seen, new, 0.0)
+            h, c = torch.where(seen, new, h), torch.where(seen, new_c, c)
+        ys.append(torch.stack(made))
+        hs.append(h)
+        cs.append(c)
+    return torch.stack(ys, 1), torch.stack(hs), torch.stack(cs)
+
+
+def as_pytorch(op):
+    """The loops above against PyTorch's own layers."""
+    order = {"LSTM": [0, 2, 3, 1], "GRU": [1, 0, 2], "RNN": [0]}[op]
+    layer = getattr(torch.nn, op)(INPUT, H, bidirectional=True)
+    pick = lambda t: torch.cat([t.chunk(len(order), 0)[i] for i in [order.index(k) for k in range(len(order))]], 0)
+    get = lambda name: torch.stack([pick(getattr(layer, f"{name}_l0{side}")) for side in ("", "_reverse")])
+    x = filled([5, 2, INPUT], 1)
+    B = torch.cat([get("bias_ih"), get("bias_hh")], 1)
+    y = recurrent(op, x, get("weight_ih"), get("weight_hh"), B, after=1)[0]
+    expected = layer(x)[0].reshape(5, 2, 2, H).transpose(1, 2)
+    assert torch.allclose(y, expected), op
+
+
+for name in ("LSTM", "GRU", "RNN"):
+    as_pytorch(name)
+
+
+def recurrent_row(op, title, count=1, attributes=None, names=("B",), lengths=None, sizes=(1, 3), result=0, **options):
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
+    shapes = {"B": [count, 2 * gates * H], "h0": [count, "N", H], "c0": [count, "N", H], "peep": [count, 3 * H]}
+    inputs = {"x": ["K", "N", INPUT], "W": [count, gates * H, INPUT], "R": [count, gates * H, H], **{n: shapes[n] for n in names}}
+    slots = ["x", "W", "R", "B", "lengths", "h0", "c0", "peep"]
+    operands = [n if n in inputs or (n == "lengths" and lengths) else "" for n in slots]
+    while operands[-1] == "":
+        operands.pop()
+    compute = lambda *given: recurrent(op, **{"B": None, **dict(zip(inputs, given))}, lengths=lengths, **options)[result]
+    given = {"hidden_size": {"int": H}, "direction": {"string": "bidirectional" if count == 2 else "reverse" if options.get("reverse") else "forward"}}
+    constants = {"lengths": {**constant(lengths), "type": "int32"}} if lengths else None
+    return row(op, title, inputs, compute, {**given, **(attributes or {})}, sizes, operands=operands, constants=constants, span=(1 / 4, 0), result=result)
+
+
+ALL = {"LSTM": ("B", "h0", "c0"), "GRU": ("B", "h0"), "RNN": ("B", "h0")}
+write("recurrent", [
+    one
+    for op in ("LSTM", "GRU", "RNN")
+    for one in (
+        recurrent_row(op, "forward, no bias", names=()),
+        recurrent_row(op, "both directions, first states", 2, names=ALL[op], sizes=(2,)),
+        recurrent_row(op, "reverse, the last state alone", reverse=True, result=1, sizes=(2,)),
+        recurrent_row(op, "both directions, lengths, first states", 2, names=ALL[op], lengths=[2, 5, 3], sizes=(3,)),
+    )
+] + [
+    recurrent_row("LSTM", "peepholes, coupled gates, the last cell", names=("B", "h0", "c0", "peep"), attributes={"input_forget": {"int": 1}}, coupled=1, result=2, sizes=(2,)),
+    recurrent_row("LSTM", "peepholes", names=("B", "peep"), sizes=(2,)),
+    recurrent_row("GRU", "reset after the product, as PyTorch has it", 2, names=("B",), attributes={"linear_before_reset": {"int": 1}}, after=1, sizes=(2,)),
 ])
 
 

@@ -36,6 +36,7 @@ export const goldenFamilies: readonly string[] = [
   'loss',
   'attention',
   'rotary',
+  'recurrent',
   'resize',
   'grid-sample',
 ]

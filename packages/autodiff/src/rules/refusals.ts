@@ -3,7 +3,6 @@ import { type RuleTable, refuse } from '../rule.js'
 const branches = refuse(
   'gradients do not pass control flow; export the model without it (fixed shapes, unrolled loops)',
 )
-const recurrent = refuse('gradients do not pass recurrent ops; freeze what lies before it, or give a rule of your own')
 const quantized = refuse('rounding has no slope; train the float model and quantize it afterwards')
 const fused = refuse('this fused op has no rule; export the model without operator fusion')
 
@@ -12,9 +11,6 @@ export const refusals: RuleTable = {
   If: branches,
   Loop: branches,
   Scan: branches,
-  LSTM: recurrent,
-  GRU: recurrent,
-  RNN: recurrent,
   QuantizeLinear: quantized,
   DequantizeLinear: quantized,
   DynamicQuantizeLinear: quantized,
