@@ -32,9 +32,9 @@ const weightOps: { readonly [op: string]: readonly number[] } = {
 export function parameterNames(graph: Graph): string[] {
   const live = reachable(graph)
   const wanted = new Set<string>()
-  // Where a value comes from: the initializer behind Identity, Transpose, Reshape and the like, and whether weights are behind it.
-  const origin = new Map<string, string>()
-  for (const [name, { type }] of graph.initializers) if (type === 'float32' && live.has(name)) origin.set(name, name)
+  // Where a value comes from: the initializers behind Identity, Transpose, Concat and the like, and whether weights are behind it.
+  const origin = new Map<string, readonly string[]>()
+  for (const [name, { type }] of graph.initializers) if (type === 'float32' && live.has(name)) origin.set(name, [name])
   const weighted = new Set<string>()
   const makers = new Map<string, string>()
   for (const node of graph.nodes) {
@@ -45,7 +45,7 @@ export function parameterNames(graph: Graph): string[] {
 }
 
 interface State {
-  readonly origin: Map<string, string>
+  readonly origin: Map<string, readonly string[]>
   readonly weighted: Set<string>
   readonly makers: Map<string, string>
   readonly wanted: Set<string>
@@ -72,17 +72,22 @@ function collect(graph: Graph, node: Node, state: State): void {
     for (const output of node.outputs) origin.set(output, origin.get(first)!)
     return
   }
+  // As PyTorch's weights of the gates are put in another order for LSTM and GRU.
+  if (node.op === 'Concat' && reads.every((name) => origin.has(name))) {
+    for (const output of node.outputs) origin.set(output, [...new Set(reads.flatMap((name) => origin.get(name)!))])
+    return
+  }
   const positions = Object.hasOwn(weightOps, node.op) ? weightOps[node.op] : undefined
   const others = reads.filter((name) => !origin.has(name))
   const afterWeights = others.some((name) => weighted.has(name))
   for (const name of reads) {
-    const source = origin.get(name)
-    if (source === undefined) continue
-    const taken =
-      positions !== undefined ? positions.some((i) => node.inputs[i] === name) : afterWeights && isWeight(source)
-    if (taken) wanted.add(source)
+    for (const source of origin.get(name) ?? []) {
+      const taken =
+        positions !== undefined ? positions.some((i) => node.inputs[i] === name) : afterWeights && isWeight(source)
+      if (taken) wanted.add(source)
+    }
   }
-  if (afterWeights || reads.some((name) => wanted.has(origin.get(name) ?? '')))
+  if (afterWeights || reads.some((name) => origin.get(name)?.some((source) => wanted.has(source))))
     for (const output of node.outputs) weighted.add(output)
 
   function isWeight(source: string): boolean {

@@ -46,6 +46,19 @@ describe('parameterNames', () => {
     expect([...parameterNames(graph)].sort()).toEqual(expected.split(' ').sort())
   })
 
+  test('gates that an exporter puts in another order are still the weights of an LSTM', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', [5, 'N', 2])
+    const part = (name: string, from: number): string => b.op('Slice', [name, b.ints([from]), b.ints([from + 3])])
+    const gates = (name: string, dims: readonly number[]): string => {
+      const w = b.initializer(name, random(dims))
+      return b.op('Unsqueeze', [b.op('Concat', [part(w, 9), part(w, 0)], { axis: 0 }), b.ints([0])])
+    }
+    b.op('LSTM', [x, gates('w', [12, 2]), gates('r', [12, 3])], { hidden_size: 3 }, { outputs: ['y'] })
+    b.output('y')
+    expect(parameterNames(b.graph())).toEqual(['w', 'r'])
+  })
+
   test('constants of a normalisation, scalars, and what reaches no output are none', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 3])
