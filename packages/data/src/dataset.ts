@@ -82,7 +82,7 @@ function labelArray(labels: Tensor | ArrayLike<number>, length: number): Int32Ar
   for (let row = 0; row < length; row++) {
     const label = Number(source[row])
     if (!Number.isInteger(label) || label < -1 || label > 0x7fffffff)
-      throw new ArgumentError('dataset', `labels[${row}]`, 'a class ≥ 0, or −1 for none', source[row])
+      throw new ArgumentError('dataset', `labels[${row}]`, 'a class ≥ 0, or −1 for none', label)
     out[row] = label
   }
   return out
