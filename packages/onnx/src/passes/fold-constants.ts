@@ -36,6 +36,11 @@ interface State {
   readonly constants: Set<string>
   readonly aliases: Map<string, string>
   readonly outputs: ReadonlySet<string>
+  /**
+   * What If decides by, and what that is computed from. It stays computed: ONNX Runtime checks a branch that it can choose when
+   * it loads the model more strictly than one that it may choose.
+   */
+  readonly conditions: ReadonlySet<string>
 }
 
 function startOf(graph: Graph, keep: ReadonlySet<string>): State {
@@ -49,7 +54,18 @@ function startOf(graph: Graph, keep: ReadonlySet<string>): State {
     constants: new Set(constants.map(([name]) => name)),
     aliases: new Map(),
     outputs: new Set(graph.outputs.map((output) => output.name)),
+    conditions: conditionsOf(graph),
   }
+}
+
+function conditionsOf(graph: Graph): Set<string> {
+  const conditions = new Set<string>()
+  for (let i = graph.nodes.length - 1; i >= 0; i--) {
+    const node = graph.nodes[i]!
+    if (node.op === 'If' || node.outputs.some((output) => conditions.has(output)))
+      for (const input of node.inputs) conditions.add(input)
+  }
+  return conditions
 }
 
 /** The node, or nothing where its output is an initializer or another name by now. */
@@ -57,7 +73,7 @@ function fold(node: Node, state: State): Node[] {
   const output = node.outputs[0] ?? ''
   if (node.outputs.length !== 1 || output === '' || node.domain !== '' || subgraphs(node).length > 0) return [node]
   const source = node.inputs[0]
-  if (state.outputs.has(output)) return [node]
+  if (state.outputs.has(output) || state.conditions.has(output)) return [node]
   if (node.op === 'Identity' && source !== undefined) {
     state.aliases.set(output, source)
     return []

@@ -30,6 +30,23 @@ describe('foldConstants', () => {
     }
   })
 
+  test('what If decides by stays computed', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', [2, 3])
+    const branch = (op: string): Graph => {
+      const inner = builder()
+      inner.output(inner.op(op, [x], {}, { outputs: [`${op} of x`] }))
+      return inner.graph()
+    }
+    const rank = b.op('Size', [b.op('Shape', [x])])
+    const isMatrix = b.op('Equal', [rank, b.op('Constant', [], { value_int: 2 })])
+    b.op('If', [isMatrix], { then_branch: branch('Neg'), else_branch: branch('Abs') }, { outputs: ['y'] })
+    b.op('Reshape', [x, b.op('Shape', [x])], {}, { outputs: ['z'] })
+    for (const name of ['y', 'z']) b.output(name)
+    const ops = foldConstants(b.graph()).nodes.map((node) => node.op)
+    expect(ops).toEqual(['Shape', 'Size', 'Constant', 'Equal', 'If', 'Reshape'])
+  })
+
   test('nodes with inputs left out that they need are left to the runtime', () => {
     const b = builder()
     const x = b.constant(tensor('float32', [4], new Float32Array(4)))
