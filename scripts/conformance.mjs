@@ -1,6 +1,5 @@
 // `npm run conformance`: imago against the ONNX backend tests with gradient references. See docs/results/conformance.md.
 import { writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { setup } from './lib/setup.mjs'
 
@@ -30,14 +29,15 @@ if (options.help) {
   process.exit(0)
 }
 
-const { IMAGO_DATA_DIR } = process.env
-const dir = options.dir ?? (IMAGO_DATA_DIR && join(IMAGO_DATA_DIR, 'conformance', 'onnx-backend-tests.tar.gz'))
-if (!dir) throw new Error('say where the cases are: --dir DIR, or IMAGO_DATA_DIR')
 if (!options['no-build']) setup()
 
-const { openCases } = await import('../test/conformance/runner/open-cases.mjs')
+const { findCases, openCases } = await import('../test/conformance/runner/open-cases.mjs')
 const { conformance } = await import('../test/conformance/runner/conformance.mjs')
 const { summary, verdict, wrong } = await import('../test/conformance/runner/summary.mjs')
+
+const { IMAGO_DATA_DIR: shared } = process.env
+const dir = options.dir ?? (shared && findCases(shared))
+if (!dir) throw new Error('say where the cases are: --dir DIR, or IMAGO_DATA_DIR')
 
 let told = Date.now()
 const result = await conformance(openCases(dir), {

@@ -1,14 +1,15 @@
-import { existsSync } from 'node:fs'
-import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { conformance, isCore, type Result } from './runner/conformance.mjs'
-import { openCases } from './runner/open-cases.mjs'
+import { findCases, openCases } from './runner/open-cases.mjs'
 import { verdict, wrong } from './runner/summary.mjs'
 
 const folder = process.env.IMAGO_DATA_DIR
-const path = folder === undefined ? undefined : join(folder, 'conformance', 'onnx-backend-tests.tar.gz')
-const isThere = path !== undefined && existsSync(path)
-if (!isThere) console.log(`conformance: skipped, ${path === undefined ? 'IMAGO_DATA_DIR is not set' : `no ${path}`}`)
+const path = folder === undefined ? undefined : findCases(folder)
+const isThere = path !== undefined
+if (!isThere)
+  console.log(
+    `conformance: skipped, ${folder === undefined ? 'IMAGO_DATA_DIR is not set' : 'IMAGO_DATA_DIR has no conformance data'}`,
+  )
 
 /** The answers that are not as wanted, so that a failure says which and why. */
 function others<E extends { readonly name: string; readonly answer: string; readonly why?: string }>(

@@ -1,4 +1,6 @@
-import { readSequence, readTensor } from './tensor-proto.mjs'
+import { readOptional, readSequence, readTensor } from './tensor-proto.mjs'
+
+const readers = { tensor: readTensor, sequence: readSequence, optional: readOptional }
 
 /** What a case's files hold, read when asked for. */
 export function caseData(record, file) {
@@ -7,7 +9,7 @@ export function caseData(record, file) {
     if (bytes === undefined) throw new Error(`${path} is missing`)
     return bytes
   }
-  const value = (info, path) => (info.kind === 'sequence' ? readSequence(need(path)) : readTensor(need(path)))
+  const value = (info, path) => readers[info.kind](need(path))
   return {
     model: () => need(`${record.dir}/model.onnx`),
     /** How many sets of inputs and outputs there are. */

@@ -45,9 +45,17 @@ async function attempt(record, base, data, bind) {
     const why = String(error.message ?? error)
     // A model that this ONNX Runtime does not run as it came is no fault of its gradient.
     if (record.ort.status !== 'pass' && (await run(data.model(), feeds).catch(() => undefined)) === undefined)
-      return { answer: 'refused', by: 'runtime', why }
+      return { answer: 'refused', by: 'runtime', why: `ONNX Runtime does not run the model: ${short(why)}` }
     return { answer: 'wrong', why }
   }
+}
+
+function short(why) {
+  const opset = /Opset (\d+) is under development/.exec(why)
+  if (opset !== null) return `opset ${opset[1]} is not released`
+  return why
+    .replace(/^Non-zero status code returned while running (\w+) node.*?Status Message: \S+ \S+ .*?\) /s, '$1: ')
+    .split('\n')[0]
 }
 
 /** What a Dropout of the reference drew, told from its output: another run draws another mask. */

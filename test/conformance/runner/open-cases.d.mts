@@ -12,3 +12,4 @@ export interface Cases {
 }
 
 export function openCases(path: string): Cases
+export function findCases(shared: string): string | undefined

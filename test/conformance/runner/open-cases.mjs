@@ -14,6 +14,12 @@ export function openCases(path) {
   return { index, file: source.file }
 }
 
+/** Where the cases are under the folder of shared data, or beside it; undefined where they are not. */
+export function findCases(shared) {
+  const places = [shared, join(shared, '..')].map((at) => join(at, 'conformance', 'onnx-backend-tests.tar.gz'))
+  return places.find((at) => existsSync(at))
+}
+
 function folder(path) {
   const root = ['.', 'onnx-node'].map((inner) => join(path, inner)).find((at) => existsSync(join(at, 'index.json')))
   if (root === undefined) throw new Error(`${path}: there is no index.json in it`)

@@ -1,8 +1,9 @@
 import { decode, encode } from '@imago/onnx'
 
 /** Whether a model, decoded and encoded, has the same bytes again; else what differs. */
-export function roundTrip(bytes, name) {
+export function roundTrip(data, name) {
   try {
+    const bytes = data.model()
     const again = encode(decode(bytes, { name }))
     if (Buffer.compare(again, bytes) === 0) return { same: true }
     let at = 0

@@ -3,7 +3,7 @@ const reason = (why) =>
   why
     .replace(/"[^"]*"/g, '"…"')
     .replace(/\. Replace the op.*$/s, '')
-    .slice(0, 120)
+    .slice(0, 160)
 
 /** The lines of a run, but for the last. */
 export function summary({ roundTrip, structure, gradients }, { verbose = false } = {}) {

@@ -46,6 +46,15 @@ export function readSequence(bytes) {
   return [...fields(bytes)].flatMap(({ field, value }) => (field === 3 ? [readTensor(value)] : []))
 }
 
+/** The tensor of an OptionalProto, or the tensors of its sequence; undefined where it is empty. */
+export function readOptional(bytes) {
+  for (const { field, value } of fields(bytes)) {
+    if (field === 3) return readTensor(value)
+    if (field === 5) return readSequence(value)
+  }
+  return undefined
+}
+
 function view(bytes, View) {
   // A copy: a Buffer's own slice would be a view, at any offset.
   const own = Uint8Array.prototype.slice.call(bytes)
