@@ -11,7 +11,7 @@ describe.skipIf(loaded === null)('the addon', () => {
 
   test('exports the binding and nothing else', () => {
     expect(Object.keys(addon).sort()).toEqual(['abiVersion', 'call', 'info', 'kernels', 'setIsa'])
-    expect(addon.abiVersion).toBe(1)
+    expect(addon.abiVersion).toBe(2)
     expect(addon.info().available).toContain('portable')
     expect(addon.info().available).toContain(addon.info().isa)
     expect(addon.info().threads).toBeGreaterThanOrEqual(1)

@@ -29,7 +29,8 @@ Napi::Value call(const Napi::CallbackInfo& info) {
   if (!problem.empty()) throw Napi::Error::New(env, problem);
 
   char message[512] = "";
-  const imago_call kernel_call = {arguments.buffers, arguments.scalars, message, sizeof message};
+  const imago_call kernel_call = {sizeof kernel_call, arguments.buffers, arguments.scalars, message,
+                                  sizeof message,     parallel_for,      nullptr};
   if (entry.cpu[static_cast<int>(instance(env).isa)](&kernel_call) != 0)
     throw Napi::Error::New(env, message);
   return env.Undefined();

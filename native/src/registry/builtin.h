@@ -1,137 +1,91 @@
-// The table of built-in kernels: what packages/kernels/src/signatures.ts says, in the terms of the C ABI.
-// A new kernel is one row here, one line in IMAGO_KERNELS, and src/cpu/<name>.cc.
+// The table of built-in kernels: what packages/kernels/src/signatures.ts says, in the terms of the C ABI, by family.
+// A new kernel is one line and one row in its family's file, and src/cpu/<name>.cc. A new family is two lines here.
 #pragma once
-#include <imago/kernel.h>
+#include <cstddef>
 
-#define IMAGO_KERNELS(X) \
-  X(softmax)             \
-  X(soft_target_loss)    \
-  X(cross_entropy)       \
-  X(kl_divergence)       \
-  X(logit_regression)    \
-  X(sgd)                 \
-  X(adamw)               \
-  X(squared_norm)        \
-  X(dropout_mask)        \
-  X(jitter)
+#include "registry/builtin/losses.h"
+#include "registry/builtin/noise.h"
+#include "registry/builtin/optimizers.h"
+
+#define IMAGO_KERNELS(X)     \
+  IMAGO_LOSS_KERNELS(X)      \
+  IMAGO_OPTIMIZER_KERNELS(X) \
+  IMAGO_NOISE_KERNELS(X)
 
 namespace imago {
 
-enum : int { required, optional };
-// Lengths: rows · classes (or rows · columns), rows, n, and a fixed count. Numbers are positions of scalars.
-#define IMAGO_MATRIX 1, {0, 1, -1, -1}
-#define IMAGO_VECTOR 1, {0, -1, -1, -1}
-#define IMAGO_IMAGES 1, {0, 1, 2, 3}
-#define IMAGO_FIXED(count) count, {-1, -1, -1, -1}
-
-inline constexpr imago_kernel builtin_kernels[] = {
-    {"softmax",
-     2,
-     {{"logits", IMAGO_F32, required, IMAGO_MATRIX}, {"out", IMAGO_F32, required, IMAGO_MATRIX}},
-     4,
-     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}, {"log", IMAGO_REAL}}},
-    {"soft_target_loss",
-     6,
-     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
-      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
-      {"labels", IMAGO_I32, optional, IMAGO_VECTOR},
-      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
-      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
-      {"result", IMAGO_F64, required, IMAGO_FIXED(3)}},
-     6,
-     {{"rows", IMAGO_SIZE},
-      {"classes", IMAGO_SIZE},
-      {"temperature", IMAGO_REAL},
-      {"hardWeight", IMAGO_REAL},
-      {"ignoreIndex", IMAGO_REAL},
-      {"teacherType", IMAGO_REAL}}},
-    {"cross_entropy",
-     5,
-     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
-      {"labels", IMAGO_I32, required, IMAGO_VECTOR},
-      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
-      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
-      {"result", IMAGO_F64, required, IMAGO_FIXED(1)}},
-     4,
-     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"smoothing", IMAGO_REAL}, {"ignoreIndex", IMAGO_REAL}}},
-    {"kl_divergence",
-     5,
-     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
-      {"teacher", IMAGO_F32, required, IMAGO_MATRIX},
-      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
-      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
-      {"result", IMAGO_F64, required, IMAGO_FIXED(1)}},
-     3,
-     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}}},
-    {"logit_regression",
-     5,
-     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
-      {"teacher", IMAGO_F32, required, IMAGO_MATRIX},
-      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
-      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
-      {"result", IMAGO_F64, required, IMAGO_FIXED(1)}},
-     3,
-     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"zeroMean", IMAGO_REAL}}},
-    {"sgd",
-     3,
-     {{"parameter", IMAGO_F32, required, IMAGO_MATRIX},
-      {"gradient", IMAGO_F32, required, IMAGO_MATRIX},
-      {"velocity", IMAGO_F32, required, IMAGO_MATRIX}},
-     8,
-     {{"rows", IMAGO_SIZE},
-      {"columns", IMAGO_SIZE},
-      {"rate", IMAGO_REAL},
-      {"momentum", IMAGO_REAL},
-      {"weightDecay", IMAGO_REAL},
-      {"gradientScale", IMAGO_REAL},
-      {"unitAxis", IMAGO_REAL},
-      {"maxSquaredNorm", IMAGO_REAL}}},
-    {"adamw",
-     4,
-     {{"parameter", IMAGO_F32, required, IMAGO_VECTOR},
-      {"gradient", IMAGO_F32, required, IMAGO_VECTOR},
-      {"m", IMAGO_F32, required, IMAGO_VECTOR},
-      {"v", IMAGO_F32, required, IMAGO_VECTOR}},
-     8,
-     {{"n", IMAGO_SIZE},
-      {"rate", IMAGO_REAL},
-      {"beta1", IMAGO_REAL},
-      {"beta2", IMAGO_REAL},
-      {"epsilon", IMAGO_REAL},
-      {"weightDecay", IMAGO_REAL},
-      {"gradientScale", IMAGO_REAL},
-      {"step", IMAGO_REAL}}},
-    {"squared_norm",
-     2,
-     {{"x", IMAGO_F32, required, IMAGO_VECTOR}, {"result", IMAGO_F64, required, IMAGO_FIXED(1)}},
-     1,
-     {{"n", IMAGO_SIZE}}},
-    {"dropout_mask",
-     1,
-     {{"out", IMAGO_F32, required, IMAGO_VECTOR}},
-     5,
-     {{"n", IMAGO_SIZE},
-      {"probability", IMAGO_REAL},
-      {"key0", IMAGO_SIZE},
-      {"key1", IMAGO_SIZE},
-      {"block", IMAGO_SIZE}}},
-    {"jitter",
-     2,
-     {{"images", IMAGO_F32, required, IMAGO_IMAGES}, {"out", IMAGO_F32, required, IMAGO_IMAGES}},
-     8,
-     {{"images", IMAGO_SIZE},
-      {"planes", IMAGO_SIZE},
-      {"height", IMAGO_SIZE},
-      {"width", IMAGO_SIZE},
-      {"shift", IMAGO_SIZE},
-      {"key0", IMAGO_SIZE},
-      {"key1", IMAGO_SIZE},
-      {"block", IMAGO_SIZE}}},
+struct Family {
+  const Description* rows;
+  size_t count;
 };
 
-#undef IMAGO_MATRIX
-#undef IMAGO_VECTOR
-#undef IMAGO_IMAGES
-#undef IMAGO_FIXED
+inline constexpr Family families[] = {
+    {loss_kernels, sizeof loss_kernels / sizeof *loss_kernels},
+    {optimizer_kernels, sizeof optimizer_kernels / sizeof *optimizer_kernels},
+    {noise_kernels, sizeof noise_kernels / sizeof *noise_kernels},
+};
+
+/** The description of this name, or null. */
+constexpr const Description* describe(const char* name) {
+  for (const Family& family : families)
+    for (size_t i = 0; i < family.count; i++) {
+      const char *a = name, *b = family.rows[i].name;
+      while (*a == *b && *a != '\0') a++, b++;
+      if (*a == *b) return &family.rows[i];
+    }
+  return nullptr;
+}
+
+struct Functions {
+  const char* name;
+  imago_function cpu;
+  imago_function cuda;
+};
+
+/** A library of built-in kernels: the descriptions with the functions that one target has for them. */
+template <const auto& functions>
+struct Library {
+  static constexpr size_t count = sizeof functions / sizeof *functions;
+  struct Rows {
+    imago_kernel kernels[count];
+  };
+  struct Pointers {
+    const imago_kernel* kernels[count];
+  };
+  static constexpr Rows make_rows() {
+    Rows rows{};
+    for (size_t i = 0; i < count; i++) {
+      const Description& description = *describe(functions[i].name);
+      size_t buffers = 0, scalars = 0;
+      while (buffers < IMAGO_MAX_BUFFERS && description.buffers[buffers].name != nullptr) buffers++;
+      while (scalars < IMAGO_MAX_SCALARS && description.scalars[scalars].name != nullptr) scalars++;
+      rows.kernels[i] = {sizeof(imago_kernel), description.name,   buffers,          description.buffers,
+                         scalars,              description.scalars, functions[i].cpu, functions[i].cuda};
+    }
+    return rows;
+  }
+  static constexpr Rows rows = make_rows();
+  static constexpr Pointers make_pointers() {
+    Pointers pointers{};
+    for (size_t i = 0; i < count; i++) pointers.kernels[i] = &rows.kernels[i];
+    return pointers;
+  }
+  static constexpr Pointers pointers = make_pointers();
+};
 
 }  // namespace imago
+
+/**
+ * Defines `table`, the imago_library of the kernels that `KERNELS` lists and namespace imago::`space` defines; `FUNCTIONS(kernel)`
+ * says which they are: IMAGO_CPU or IMAGO_CUDA.
+ */
+#define IMAGO_DECLARE(kernel) int kernel(const imago_call*);
+#define IMAGO_CPU(kernel) {#kernel, kernel, nullptr},
+#define IMAGO_CUDA(kernel) {#kernel, nullptr, kernel},
+#define IMAGO_LIBRARY(space, KERNELS, FUNCTIONS)                                                                    \
+  namespace imago::space {                                                                                          \
+  KERNELS(IMAGO_DECLARE)                                                                                            \
+  inline constexpr Functions functions[] = {KERNELS(FUNCTIONS)};                                                    \
+  inline constexpr imago_library table = {IMAGO_ABI_VERSION, sizeof(imago_library), #space, IMAGO_VERSION,          \
+                                          Library<functions>::count, Library<functions>::pointers.kernels};         \
+  }

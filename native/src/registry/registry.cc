@@ -5,48 +5,40 @@
 
 #include "registry/builtin.h"
 
-#define IMAGO_DECLARE(kernel) int kernel(const imago_call*);
-namespace imago::portable {
-IMAGO_KERNELS(IMAGO_DECLARE)
-}
+IMAGO_LIBRARY(portable, IMAGO_KERNELS, IMAGO_CPU)
 #if IMAGO_X86
-namespace imago::avx2 {
-IMAGO_KERNELS(IMAGO_DECLARE)
-}
-namespace imago::avx512 {
-IMAGO_KERNELS(IMAGO_DECLARE)
-}
-#define IMAGO_POINTERS(kernel) {#kernel, {portable::kernel, avx2::kernel, avx512::kernel}},
-#else
-#define IMAGO_POINTERS(kernel) {#kernel, {portable::kernel, nullptr, nullptr}},
+IMAGO_LIBRARY(avx2, IMAGO_KERNELS, IMAGO_CPU)
+IMAGO_LIBRARY(avx512, IMAGO_KERNELS, IMAGO_CPU)
 #endif
 
 namespace imago {
 namespace {
 
-struct Functions {
-  const char* name;
-  imago_cpu_kernel cpu[isa_count];
-};
-constexpr Functions functions[] = {IMAGO_KERNELS(IMAGO_POINTERS)};
-constexpr size_t kernel_count = std::size(builtin_kernels);
+/** The libraries that this build has, by Isa. */
+#if IMAGO_X86
+constexpr const imago_library* libraries[isa_count] = {&portable::table, &avx2::table, &avx512::table};
+#else
+constexpr const imago_library* libraries[isa_count] = {&portable::table, nullptr, nullptr};
+#endif
+constexpr size_t kernel_count = portable::table.kernel_count;
 
-constexpr bool tables_agree() {
-  if (std::size(functions) != kernel_count) return false;
-  for (size_t i = 0; i < kernel_count; i++)
-    if (std::string_view(functions[i].name) != builtin_kernels[i].name) return false;
-  return true;
+constexpr size_t described() {
+  size_t count = 0;
+  for (const Family& family : families) count += family.count;
+  return count;
 }
-static_assert(tables_agree(), "IMAGO_KERNELS and builtin_kernels list the same kernels in the same order");
+static_assert(described() == kernel_count, "each family lists its kernels once as a line and once as a row");
 
 struct Table {
   Entry entries[kernel_count];
   std::unordered_map<std::string_view, const Entry*> by_name;
   Table() {
     for (size_t i = 0; i < kernel_count; i++) {
-      entries[i].description = &builtin_kernels[i];
-      for (size_t isa = 0; isa < isa_count; isa++) entries[i].cpu[isa] = functions[i].cpu[isa];
-      by_name.emplace(builtin_kernels[i].name, &entries[i]);
+      Entry& entry = entries[i];
+      entry.description = portable::table.kernels[i];
+      for (size_t isa = 0; isa < isa_count; isa++)
+        entry.cpu[isa] = libraries[isa] == nullptr ? nullptr : libraries[isa]->kernels[i]->cpu;
+      by_name.emplace(entry.description->name, &entry);
     }
   }
 };

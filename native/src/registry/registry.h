@@ -15,7 +15,7 @@ inline constexpr size_t isa_count = 3;
 
 struct Entry {
   const imago_kernel* description;
-  imago_cpu_kernel cpu[isa_count];  // by Isa; null where this build has none
+  imago_function cpu[isa_count];  // by Isa; null where this build has none
 };
 
 /** Every built-in kernel, in the order of the table. */

@@ -6,7 +6,7 @@ import { candidates, type Surroundings } from './candidates.js'
 import { libc } from './libc.js'
 
 /** The version of the C ABI (IMAGO_ABI_VERSION in native/include/imago/kernel.h) that these faces speak. */
-export const abiVersion = 1
+export const abiVersion = 2
 
 /** One place that was tried for the addon; `reason` says why it is not used. */
 export interface LoadAttempt {
