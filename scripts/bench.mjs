@@ -1,11 +1,11 @@
-// `npm run bench`: imago against PyTorch, in turn on the same cores. See bench/README.md.
-import { appendFileSync, mkdirSync } from 'node:fs'
+// `npm run bench`: imago against PyTorch, in turn on the same core. See bench/README.md.
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { describe, describeKernels, markdown, printed } from '../bench/harness/document.mjs'
 import { commit, findPython, machine } from '../bench/harness/machine.mjs'
-import { memoryLine, table } from '../bench/harness/report.mjs'
-import { canPin, startSide } from '../bench/harness/side.mjs'
+import { canPin } from '../bench/harness/side.mjs'
 import { root, setup } from './lib/setup.mjs'
 
 process.on('uncaughtException', (error) => {
@@ -15,129 +15,115 @@ process.on('uncaughtException', (error) => {
 
 const { values: options } = parseArgs({
   options: {
-    rows: { type: 'string', default: 'step,loss,teacher' },
+    rows: { type: 'string' },
     threads: { type: 'string', default: '1,2' },
     rounds: { type: 'string', default: '11' },
     block: { type: 'string', default: '200' },
     steps: { type: 'string', default: '10000' },
-    compiled: { type: 'boolean', default: false },
+    core: { type: 'string', default: '0' },
     only: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    markdown: { type: 'string' },
+    last: { type: 'boolean', default: false },
     'no-build': { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
 })
 if (options.help) {
-  console.log(`npm run bench -- [--rows step,loss,teacher] [--threads 1,2] [--rounds 11] [--block 200] [--steps 10000] [--only TEXT] [--compiled] [--no-build]
-  --rows     which rows; --only keeps the cases whose name contains TEXT
+  console.log(`npm run bench -- [--rows loss,step,…] [--only TEXT] [--threads 1,2] [--rounds 11] [--block 200] [--steps 10000] [--core 0] [--quick] [--markdown FILE] [--last] [--no-build]
+  --rows     which rows (default: all); --only keeps the cases whose name contains TEXT
   --rounds   blocks that each contender is timed for; --block is their length in ms
-  --steps    steps of the memory row, 0 for none
-  --compiled also the loss under torch.compile, PyTorch's best (slow to start, needs a C++ compiler)
-  IMAGO_PYTHON names the Python to compare with (default python3); it needs torch and numpy.`)
+  --steps    steps over which the growth of memory is looked at, 0 for none
+  --core     the core to work on (two threads: this one and the next)
+  --quick    without torch.compile, which takes up to a minute a shape, and without the memory rows
+  --markdown writes the tables to FILE as well
+  --last     times nothing: prints the last record in bench/results/history.jsonl again
+  IMAGO_PYTHON names the Python to compare with (default python3); it needs torch and numpy. CXX names the C++ compiler.`)
+  process.exit(0)
+}
+
+const folder = join(root, 'bench/results')
+const history = join(folder, 'history.jsonl')
+if (options.last) {
+  const record = JSON.parse(readFileSync(history, 'utf8').trim().split('\n').at(-1))
+  console.log(printed(record))
+  if (options.markdown) writeFileSync(options.markdown, markdown(record))
   process.exit(0)
 }
 
 if (!options['no-build']) setup()
 const { rows } = await import('../bench/rows/index.mjs')
-const { compare, memory } = await import('../bench/harness/compare.mjs')
+const { compare, growth } = await import('../bench/harness/compare.mjs')
+const { startContenders } = await import('../bench/harness/contenders.mjs')
 
 const list = (text) => text.split(',').filter((item) => item !== '')
-const chosen = list(options.rows)
+const chosen = options.rows ? list(options.rows) : Object.keys(rows)
 const unknown = chosen.find((stem) => rows[stem] === undefined)
 if (unknown !== undefined) {
   console.error(`bench: no row ${unknown}; there are ${Object.keys(rows).join(', ')}`)
   process.exit(1)
 }
-const variants = [...new Set(chosen.flatMap((stem) => rows[stem].variants))].filter(
-  (variant) => variant !== 'compiled' || options.compiled,
-)
 const python = findPython()
-const here = machine()
 const record = {
   date: new Date().toISOString(),
   commit: commit(root),
-  machine: here,
+  machine: machine(),
   node: process.version,
+  torch: python.torch ? { torch: python.torch, python: python.version } : { reason: python.reason },
+  load: loadavg()[0],
+  rows: {},
   results: [],
 }
-console.log(
-  `${here.cpu}, ${here.cores} cores, ${here.memoryGiB} GiB, ${here.os}; Node ${process.version}; commit ${record.commit}`,
-)
-if (python.reason) console.log(`PyTorch: no columns, because ${python.reason}`)
-record.load = loadavg()[0]
-if (record.load > 0.5)
-  console.log(
-    `The machine is not quiet (load ${record.load.toFixed(1)}): times and ratios below move with what else runs, 2 threads most.`,
-  )
+console.log(describe(record))
 if (!canPin) console.log('Processes are not tied to cores: no taskset here.')
 
 for (const threads of list(options.threads).map(Number)) {
-  if (threads > here.cores) {
-    console.log(`${threads} threads: left out, this machine has ${here.cores} cores`)
+  if (threads > record.machine.cores) {
+    console.log(`${threads} threads: left out, this machine has ${record.machine.cores} cores`)
     continue
   }
-  const cores = Array.from({ length: threads }, (_, i) => i)
-  const imago = startSide('imago', process.execPath, ['--expose-gc', join(root, 'bench/harness/node-side.mjs')], {
-    cores,
-    env: { IMAGO_NUM_THREADS: String(threads) },
-  })
-  const env = { OMP_NUM_THREADS: String(threads), MKL_NUM_THREADS: String(threads) }
-  const torch = {}
-  for (const variant of python.command ? variants : [])
-    torch[variant] = startSide(`torch ${variant}`, python.command, [join(root, 'bench/peer/torch_peer.py')], {
-      cores,
-      env,
-    })
-  try {
-    const { backends } = await imago.request('hello')
-    const backend = backends.find((one) => one.chosen)
-    record.kernels = { name: backend.name, isa: backend.isa }
-    console.log(
-      `\n— ${threads} thread${threads > 1 ? 's' : ''}, cores ${cores.join(', ')}; kernels: ${backend.name}${backend.isa ? ` ${backend.isa}` : ''}`,
-    )
-    if (backend.name === 'reference')
-      console.log(
-        `The addon is not in use: ${backends.find(({ name }) => name === 'cpu').reason}. These are not imago's speeds.`,
-      )
-    const [first] = Object.values(torch)
-    if (first) {
-      record.torch = await first.request('hello')
-      console.log(
-        `torch ${record.torch.torch}, Python ${record.torch.python}; ratio = imago / PyTorch, median of rounds (10–90 %)`,
-      )
-    }
-    for (const stem of chosen) {
-      const row = rows[stem]
-      const results = []
-      for (const settings of row.cases.filter(({ name }) => !options.only || name.includes(options.only)))
-        results.push(
-          await compare(
-            row,
-            stem,
-            settings,
-            { imago, torch },
-            {
-              threads,
-              rounds: Number(options.rounds),
-              blockMs: Number(options.block),
-            },
-          ),
-        )
-      record.results.push(...results)
-      if (results.length > 0) console.log(`\n${table(row.title, results)}`)
-      const flat = row.cases.find((settings) => settings.memory)
-      if (flat && Number(options.steps) > 0 && threads === 1) {
-        const found = await memory(row, stem, flat, imago, { threads, steps: Number(options.steps) })
-        record.memory = found
-        console.log(memoryLine(found))
-      }
-    }
-  } finally {
-    await Promise.all([imago, ...Object.values(torch)].map((side) => side.stop()))
+  for (const stem of chosen) {
+    const row = rows[stem]
+    const cases = row.cases.filter(({ name }) => !options.only || name.includes(options.only))
+    if (cases.length === 0 || !(row.threads ?? [1, 2]).includes(threads)) continue
+    await time(stem, row, cases, threads)
   }
 }
 
 record.loadAfter = loadavg()[0]
-const folder = join(root, 'bench/results')
 mkdirSync(folder, { recursive: true })
-appendFileSync(join(folder, 'history.jsonl'), `${JSON.stringify(record)}\n`)
-console.log('\nAppended to bench/results/history.jsonl')
+appendFileSync(history, `${JSON.stringify(record)}\n`)
+console.log(`\n${printed(record, { tally: true })}\n\nAppended to bench/results/history.jsonl`)
+if (options.markdown) writeFileSync(options.markdown, markdown(record))
+
+/** One row at one number of threads, into the record. */
+async function time(stem, row, cases, threads) {
+  const cores = Array.from({ length: threads }, (_, i) => (Number(options.core) + i) % record.machine.cores)
+  const { sides, left, backends, stop } = await startContenders(row, { threads, cores, python, quick: options.quick })
+  try {
+    const backend = backends.find((one) => one.chosen)
+    if (!record.kernels) {
+      record.kernels = { name: backend.name, isa: backend.isa }
+      if (backend.name === 'reference') record.kernels.reason = backends.find(({ name }) => name === 'cpu').reason
+      console.log(describeKernels(record))
+    }
+    const contenders = [...sides.keys(), ...Object.keys(left)]
+    record.rows[stem] ??= { title: row.title, contenders, comparisons: row.comparisons, left }
+    const settings = { threads, rounds: Number(options.rounds), blockMs: Number(options.block) }
+    for (const one of cases) {
+      process.stderr.write(`bench: ${stem} ${one.name}, ${threads} thread${threads > 1 ? 's' : ''} …\n`)
+      record.results.push(await compare(row, stem, one, sides, settings))
+    }
+    const grows = cases.find((one) => one.growth)
+    if (grows && Number(options.steps) > 0 && threads === 1)
+      record.growth = await growth(row, stem, grows, sides.get('imago'), { threads, steps: Number(options.steps) })
+  } finally {
+    await stop()
+  }
+  const mine = {
+    ...record,
+    rows: { [stem]: record.rows[stem] },
+    results: record.results.filter((one) => one.row === stem && one.threads === threads),
+  }
+  console.log(`\n${printed(mine, { head: false })}`)
+}

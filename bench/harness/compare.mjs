@@ -1,62 +1,71 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { difference, readNumbers } from './numbers.mjs'
-import { ratio, slope, summary } from './statistics.mjs'
+import { judge } from './judge.mjs'
+import { apart, readNumbers } from './numbers.mjs'
+import { slope, summary } from './statistics.mjs'
 
-/** How far apart two float32 programs of the same formulas may be, of the largest magnitude. */
-const tolerance = 1e-4
+/** How far apart two float32 programs of the same formulas may be, of the largest magnitude, where a row does not say. */
+const usual = 1e-4
 
 /**
- * One case of a row: all contenders get the same numbers, must agree, and are then timed in turn, round by round.
- * `torch` maps PyTorch's variants to processes, one each; the result is plain data.
+ * One case of a row: all contenders (a map from names to processes) get the same numbers, must agree, and are then timed in
+ * turn, round by round. One that cannot prepare the case is left out, with its reason; imago may not be. The result is plain data.
  */
-export async function compare(row, stem, settings, { imago, torch }, { threads, rounds, blockMs }) {
+export async function compare(row, stem, settings, sides, { threads, rounds, blockMs }) {
   const folder = mkdtempSync(join(tmpdir(), 'imago-bench-'))
   try {
     row.write(settings, folder)
-    const contenders = new Map([['imago', imago]])
+    const contenders = new Map()
     const left = {}
-    const request = { row: stem, settings, folder, threads }
-    await imago.request('prepare', request)
-    for (const variant of row.variants.filter((variant) => torch[variant])) {
+    for (const [name, side] of sides) {
+      if (settings.without?.includes(name)) continue
       try {
-        await torch[variant].request('prepare', { ...request, variant })
-        contenders.set(`torch ${variant}`, torch[variant])
+        await side.request('prepare', { row: stem, settings, folder, threads, variant: side.variant })
+        contenders.set(name, side)
       } catch (error) {
-        left[variant] = error.message.split('\n')[0]
+        if (name === 'imago') throw error
+        left[name] = error.message.split('\n')[0]
       }
     }
-    const agreement = await agree(`${stem} ${settings.name}`, folder, contenders)
+    const what = `${stem} ${settings.name}`
+    const agreement = await agree(what, folder, contenders, row.tolerance ?? usual)
     const times = await timeInTurn(contenders, { rounds, blockMs })
-    await stillFinite(`${stem} ${settings.name}`, contenders)
-    const result = { row: stem, case: settings.name, threads, milliseconds: {}, ratio: {}, agreement }
-    if (Object.keys(left).length > 0) result.left = left
-    if (settings.target !== undefined) result.target = settings.target
-    for (const name of contenders.keys()) {
-      result.milliseconds[name] = summary(times[name])
-      if (name !== 'imago') result.ratio[name] = ratio(times.imago, times[name])
+    await stillFinite(what, contenders)
+    const milliseconds = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, summary(values)]))
+    const result = {
+      row: stem,
+      case: settings.name,
+      threads,
+      milliseconds,
+      verdicts: judge(row, settings, times),
+      agreement,
     }
-    if (row.overhead) result.overhead = await imago.request('overhead', { iterations: 200 })
+    if (Object.keys(left).length > 0) result.left = left
+    if (row.overhead) result.overhead = await sides.get('imago').request('overhead', { iterations: 200 })
     return result
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
 }
 
-/** Before anything is timed: the same value and tensors (for a step: loss, gradients, parameters after it), to `tolerance`. */
-async function agree(what, folder, contenders) {
+/** Before anything is timed: the same value and tensors (for a step: loss, gradients, parameters after it). */
+async function agree(what, folder, contenders, tolerance) {
   let ours
   let worst = { difference: 0, tensor: '' }
   for (const [name, side] of contenders) {
-    const { value, tensors } = await side.request('check', { folder })
+    if (side.yardstick) continue
+    const prefix = ours === undefined ? 'ours' : 'theirs'
+    const { value, tensors } = await side.request('check', { folder, prefix })
     if (!Number.isFinite(value)) throw new Error(`${what}: the value of ${name} is ${value}`)
-    ours ??= { value, tensors: new Map(tensors.map((tensor) => [tensor, readNumbers(folder, `imago-${tensor}`)])) }
-    if (name === 'imago') continue
-    const apart = [['value', difference([ours.value], [value])]]
+    if (ours === undefined) {
+      ours = { value, tensors: tensors.map((tensor) => [tensor, readNumbers(folder, `ours-${tensor}`)]) }
+      continue
+    }
+    const found = [['value', apart([ours.value], [value])]]
     for (const [tensor, data] of ours.tensors)
-      apart.push([tensor, difference(data, readNumbers(folder, `torch-${tensor}`))])
-    for (const [tensor, by] of apart) {
+      found.push([tensor, apart(data, readNumbers(folder, `theirs-${tensor}`))])
+    for (const [tensor, by] of found) {
       if (!(by <= tolerance))
         throw new Error(`${what}: imago and ${name} disagree on ${tensor} by ${by}; nothing was timed`)
       if (by > worst.difference) worst = { difference: by, tensor }
@@ -76,7 +85,7 @@ async function timeInTurn(contenders, { rounds, blockMs }) {
   }
   for (let round = 0; round < rounds; round++)
     for (const [name, side] of contenders) {
-      await side.request('time', { iterations: Math.ceil(iterations[name] / 5) })
+      await side.request('time', { iterations: Math.max(6, Math.ceil(iterations[name] / 5)) })
       times[name].push((await side.request('time', { iterations: iterations[name] })).milliseconds)
     }
   return times
@@ -91,12 +100,12 @@ async function stillFinite(what, contenders) {
 }
 
 /** Resident memory over many steps; the slope is taken over the second half, when pools are full. */
-export async function memory(row, stem, settings, side, { threads, steps }) {
+export async function growth(row, stem, settings, side, { threads, steps }) {
   const folder = mkdtempSync(join(tmpdir(), 'imago-bench-'))
   try {
     row.write(settings, folder)
     await side.request('prepare', { row: stem, settings, folder, threads })
-    const { points } = await side.request('memory', { steps, samples: 20 })
+    const { points } = await side.request('growth', { steps, samples: 20 })
     const later = points.slice(points.length >> 1)
     return {
       case: settings.name,

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { cpus, platform, release, totalmem } from 'node:os'
 
 /** What a number is worth nothing without. */
@@ -6,8 +7,22 @@ export function machine() {
   return {
     cpu: cpus()[0]?.model ?? 'unknown',
     cores: cpus().length,
+    caches: caches(),
     memoryGiB: Math.round(totalmem() / 2 ** 30),
     os: `${platform()} ${release()} ${process.arch}`,
+  }
+}
+
+/** `L1 48K, L2 1024K, L3 32768K`, where Linux says so. */
+function caches() {
+  const found = []
+  for (let i = 0; ; i++) {
+    try {
+      const read = (name) => readFileSync(`/sys/devices/system/cpu/cpu0/cache/index${i}/${name}`, 'utf8').trim()
+      if (read('type') !== 'Instruction') found.push(`L${read('level')} ${read('size')}`)
+    } catch {
+      return found.join(', ')
+    }
   }
 }
 
@@ -24,9 +39,16 @@ export function commit(root) {
 export function findPython() {
   // biome-ignore lint/suspicious/noUndeclaredEnvVars: no turbo task reads it
   const command = process.env.IMAGO_PYTHON ?? 'python3'
-  const probe = spawnSync(command, ['-c', 'import torch, numpy; print(torch.__version__)'], { encoding: 'utf8' })
+  const probe = spawnSync(
+    command,
+    ['-c', 'import sys, torch, numpy; print(torch.__version__, sys.version.split()[0])'],
+    {
+      encoding: 'utf8',
+    },
+  )
   if (probe.error) return { reason: `${command} does not start (${probe.error.code}); IMAGO_PYTHON names another` }
   if (probe.status !== 0)
     return { reason: `${command}: ${probe.stderr.trim().split('\n').at(-1)}; IMAGO_PYTHON names another` }
-  return { command, torch: probe.stdout.trim() }
+  const [torch, version] = probe.stdout.trim().split(' ')
+  return { command, torch, version }
 }

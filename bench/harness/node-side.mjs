@@ -5,20 +5,22 @@ import { rows } from '../rows/index.mjs'
 import { writeNumbers } from './numbers.mjs'
 import { installClock, measureOverhead } from './overhead.mjs'
 
-installClock()
-
 let prepared
+let clock = false
 
 const ops = {
   hello: () => ({ node: process.version, backends: backends() }),
   async prepare({ row, settings, folder, threads }) {
     await prepared?.dispose?.()
+    // Only where it is asked for: it costs what a small call costs.
+    if (rows[row].overhead && !clock) installClock()
+    clock ||= rows[row].overhead === true
     prepared = await rows[row].prepare(settings, folder, { threads })
     return {}
   },
-  async check({ folder }) {
+  async check({ folder, prefix }) {
     const { value, tensors } = await prepared.check()
-    for (const [name, data] of Object.entries(tensors)) writeNumbers(folder, `imago-${name}`, data)
+    for (const [name, data] of Object.entries(tensors)) writeNumbers(folder, `${prefix}-${name}`, data)
     return { value, tensors: Object.keys(tensors) }
   },
   async time({ iterations }) {
@@ -28,7 +30,7 @@ const ops = {
   },
   outcome: async () => ({ value: await prepared.outcome() }),
   overhead: ({ iterations }) => measureOverhead(() => prepared.run(iterations), iterations),
-  async memory({ steps, samples }) {
+  async growth({ steps, samples }) {
     const points = []
     for (let i = 0; i <= samples; i++) {
       // Twice: what finalizers free is only counted after the second.

@@ -26,14 +26,20 @@ export function noise(seed, count, scale) {
 }
 
 /** The largest difference of two arrays over the largest magnitude in the second. */
-export function difference(ours, theirs) {
+export function apart(ours, theirs) {
   if (ours.length !== theirs.length) return Number.POSITIVE_INFINITY
   let largest = 0
-  let apart = 0
+  let gap = 0
   for (let i = 0; i < ours.length; i++) {
     if (!Number.isFinite(ours[i]) || !Number.isFinite(theirs[i])) return Number.POSITIVE_INFINITY
     largest = Math.max(largest, Math.abs(theirs[i]))
-    apart = Math.max(apart, Math.abs(ours[i] - theirs[i]))
+    gap = Math.max(gap, Math.abs(ours[i] - theirs[i]))
   }
-  return apart === 0 ? 0 : apart / largest
+  return gap === 0 ? 0 : gap / largest
+}
+
+/** The upper halves of float32 numbers, rounded to nearest even: bfloat16. */
+export function toBfloat16(data) {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length)
+  return Uint16Array.from(words, (word) => (word + 0x7fff + ((word >>> 16) & 1)) >>> 16)
 }

@@ -1,47 +1,97 @@
-/** The rows as a text table: medians with 10–90 % quantiles, and imago's time over PyTorch's. */
-export function table(title, results) {
-  const torch = [...new Set(results.flatMap((result) => Object.keys(result.ratio)))]
-  const head = [
-    'case',
-    'threads',
-    'imago',
-    ...torch.flatMap((name) => [name, 'ratio']),
-    ...extra(results, 'target', 'target'),
-    ...extra(results, 'overhead', 'JS'),
-  ]
-  const lines = results.map((result) => [
-    result.case,
-    String(result.threads),
-    time(result.milliseconds.imago),
-    ...torch.flatMap((name) =>
-      result.ratio[name] ? [time(result.milliseconds[name]), spread(result.ratio[name])] : ['–', '–'],
+import { nameOf } from './judge.mjs'
+
+/** The tables of a row as plain cells: the times, then the comparisons with what is asked beside them. */
+export function tables({ title, contenders, comparisons }, results) {
+  const line = (result, cells) => [result.case, String(result.threads), ...cells]
+  const times = {
+    title: `${title}: medians (10–90 %)`,
+    head: ['case', 'threads', ...contenders],
+    lines: results.map((result) =>
+      line(
+        result,
+        contenders.map((name) => time(result.milliseconds[name])),
+      ),
     ),
-    ...(result.target === undefined ? [] : [`≤ ${result.target}`]),
-    ...(result.overhead === undefined ? [] : [`${result.overhead.percent.toFixed(1)} %`]),
-  ])
-  const widths = head.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i].length)))
-  const line = (cells) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')
-  const left = Object.entries(results[0].left ?? {}).map(
-    ([variant, reason]) => `torch ${variant}: no column, because ${reason}`,
-  )
-  return [title, line(head), ...lines.map(line), ...left].join('\n')
+  }
+  if (comparisons.length === 0) return [times]
+  const columns = comparisons.map(nameOf)
+  const share = results.some(({ overhead }) => overhead)
+  const compared = {
+    title: `${title}: × is how many times faster than that, median of the rounds`,
+    head: ['case', 'threads', ...columns, ...(share ? ['JS'] : [])],
+    lines: results.map((result) => {
+      const cells = columns.map((column) => verdict(result.verdicts.find(({ name }) => name === column)))
+      return line(result, share ? [...cells, `${result.overhead.percent.toFixed(1)} %`] : cells)
+    }),
+  }
+  return [times, compared]
 }
 
-export function memoryLine({ case: name, steps, firstMiB, lastMiB, bytesPerStep }) {
+/** Why columns or cells are empty, one line a reason. */
+export function gaps({ left }, results) {
+  const reasons = new Map()
+  const note = (where, reason) => reasons.set(reason, [...(reasons.get(reason) ?? []), where])
+  for (const [name, reason] of Object.entries(left)) note(name, reason)
+  for (const result of results)
+    for (const [name, reason] of Object.entries(result.left ?? {})) note(`${name} at ${result.case}`, reason)
+  return [...reasons].map(([reason, where]) => `${where.join(', ')}: empty, because ${reason}`)
+}
+
+/** What is asked and not met, or could not be judged, and how many are met. */
+export function tally(results) {
+  const asked = results.flatMap((result) =>
+    result.verdicts
+      .filter(({ atLeast, atMost }) => atLeast !== undefined || atMost !== undefined)
+      .map((one) => ({
+        ...one,
+        where: `${result.row} ${result.case}${result.threads > 1 ? `, ${result.threads} threads` : ''}`,
+      })),
+  )
+  const of = (met) => asked.filter((one) => one.met === met)
+  return { met: of(true), missed: of(false), unjudged: of(undefined), asked }
+}
+
+export function asText({ title, head, lines }) {
+  const widths = head.map((name, i) => Math.max(name.length, ...lines.map((line) => line[i].length)))
+  const row = (cells) =>
+    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('  ')
+  return [title, row(head), ...lines.map(row)].join('\n')
+}
+
+export function asMarkdown({ title, head, lines }) {
+  const row = (cells) => `| ${cells.join(' | ')} |`
+  return [`${title}.`, '', row(head), row(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...lines.map(row)].join('\n')
+}
+
+export function growthLine({ case: name, steps, firstMiB, lastMiB, bytesPerStep }) {
   return `memory over ${steps} steps of ${name}: ${firstMiB.toFixed(0)} → ${lastMiB.toFixed(0)} MiB resident, ${bytesPerStep.toFixed(0)} bytes a step in the second half`
 }
 
-function extra(results, key, name) {
-  return results[0][key] === undefined ? [] : [name]
-}
-
-function time({ median, q10, q90 }) {
-  const [scale, unit] = median < 1 ? [1000, 'µs'] : [1, 'ms']
-  const digits = (x) => (x * scale).toPrecision(3)
+function time(found) {
+  if (found === undefined) return '–'
+  const { median, q10, q90 } = found
+  const [scale, unit] = Math.abs(median) < 1 ? [1000, 'µs'] : [1, 'ms']
+  const digits = (x) => significant(x * scale)
   return `${digits(median)} ${unit} (${digits(q10)}–${digits(q90)})`
 }
 
-function spread({ median, q10, q90 }) {
-  return `${median.toFixed(2)} (${q10.toFixed(2)}–${q90.toFixed(2)})`
+function verdict(found) {
+  if (found === undefined) return '–'
+  const { median, atLeast, atMost, met } = found
+  const asked = atLeast === undefined ? atMost && `≤ ${+(atMost * 1000).toFixed(2)} µs` : `≥ ${+atLeast.toFixed(2)}`
+  if (median === undefined) return `– (${asked}: not judged)`
+  const value = atMost === undefined ? significant(median) : plain(median)
+  const spread = atMost === undefined ? ` (${significant(found.q10)}–${significant(found.q90)})` : ''
+  return asked ? `${value}${spread} ${asked}: ${met ? 'met' : 'not met'}` : value
+}
+
+function plain(milliseconds) {
+  return Math.abs(milliseconds) < 1 ? `${significant(milliseconds * 1000)} µs` : `${significant(milliseconds)} ms`
+}
+
+/** Three digits, without an exponent. */
+function significant(x) {
+  if (x === 0) return '0'
+  const digits = Math.max(0, 2 - Math.floor(Math.log10(Math.abs(x))))
+  return x.toFixed(Math.min(digits, 3))
 }

@@ -21,9 +21,14 @@ export function summary(values) {
   }
 }
 
-/** Ours over theirs, round by round: neighbours in time saw the same machine. */
-export function ratio(ours, theirs) {
-  return summary(ours.map((value, i) => value / theirs[i]))
+/** How many times faster ours is: theirs over ours, round by round, since neighbours in time saw the same machine. */
+export function speedup(ours, theirs) {
+  return summary(theirs.map((value, i) => value / ours[i]))
+}
+
+/** How much longer ours takes, round by round. */
+export function difference(ours, theirs) {
+  return summary(ours.map((value, i) => value - theirs[i]))
 }
 
 /** The slope of a straight line through points (x, y), least squares. */

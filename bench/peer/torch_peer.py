@@ -1,7 +1,6 @@
 """PyTorch's side of a benchmark: a JSON line in, a JSON line out, the same rows and the same numbers as imago's side.
 
-Plain PyTorch as people write it: eager float32, torch.optim.SGD as it chooses its implementation ("default") and with
-fused=True ("fused").
+Plain PyTorch as people write it, and the fastest that it has; each row's class says what its variants are.
 """
 import json
 import os
@@ -24,27 +23,36 @@ def soft_target(student, teacher, labels, temperature, hard_weight):
 
 
 class Loss:
+    """eager; torch.compile of the loss ("compile"); torch.compile of torch.func.grad_and_value ("gv"): one graph, no autograd engine."""
+
     def __init__(self, s, folder, variant):
         dims = (s["rows"], s["classes"])
-        self.student = numbers(folder, "student", dims).requires_grad_()
-        self.teacher = numbers(folder, "teacher", dims)
+        self.student = numbers(folder, "student", dims)
+        if s["teacherType"] == "bfloat16":
+            self.teacher = numbers(folder, "teacher", dims, np.int16).view(torch.bfloat16)
+        else:
+            self.teacher = numbers(folder, "teacher", dims)
         self.labels = numbers(folder, "labels", dims[0], np.int32).long()
-        self.settings = (s["temperature"], s["hardWeight"])
-        self.step = {"eager": self.eager, "compiled": self.compiled}[variant]
-        if variant == "compiled":
-            # The fastest that PyTorch has: one graph for value and gradient, no autograd engine.
-            function = torch.func.grad_and_value(lambda z, v, y: soft_target(z, v, y, *self.settings))
-            self.function = torch.compile(function, dynamic=False)
-            self.student.requires_grad_(False)
-            self.compiled()
 
-    def eager(self):
+        def loss(student, teacher, labels):
+            return soft_target(student, teacher.float(), labels, s["temperature"], s["hardWeight"])
+
+        if variant == "gv":
+            self.function = torch.compile(torch.func.grad_and_value(loss), dynamic=False)
+            self.step = self.together
+        else:
+            self.student.requires_grad_()
+            self.function = loss if variant == "eager" else torch.compile(loss, dynamic=False)
+            self.step = self.backward
+        self.step()
+
+    def backward(self):
         self.student.grad = None
-        value = soft_target(self.student, self.teacher, self.labels, *self.settings)
+        value = self.function(self.student, self.teacher, self.labels)
         value.backward()
         return value, self.student.grad
 
-    def compiled(self):
+    def together(self):
         gradient, value = self.function(self.student, self.teacher, self.labels)
         return value, gradient
 
@@ -165,6 +173,7 @@ def answer(request):
         return {"torch": torch.__version__, "python": sys.version.split()[0], "threads": torch.get_num_threads()}
     if op == "prepare":
         prepared = None
+        torch.compiler.reset()
         torch.manual_seed(1)
         torch.set_num_threads(request["threads"])
         prepared = rows[request["row"]](request["settings"], request["folder"], request["variant"])
@@ -172,7 +181,7 @@ def answer(request):
     if op == "check":
         value, tensors = prepared.check()
         for name, data in tensors.items():
-            data.detach().contiguous().numpy().tofile(os.path.join(request["folder"], f"torch-{name}.bin"))
+            data.detach().contiguous().numpy().tofile(os.path.join(request["folder"], f"{request['prefix']}-{name}.bin"))
         return {"value": value, "tensors": list(tensors)}
     if op == "time":
         start = time.perf_counter()

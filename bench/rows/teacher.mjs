@@ -9,6 +9,7 @@ export const title = 'teacher inference, batch 128'
 
 export const cases = [{ name: '784-1200-1200-10', sizes: [784, 1200, 1200, 10], batch: 128 }]
 export const variants = ['eager']
+export const comparisons = [{ of: 'imago', than: 'torch eager' }]
 
 export function write(settings, folder) {
   writeWeights(settings, folder)

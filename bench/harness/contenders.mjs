@@ -1,0 +1,68 @@
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startSide } from './side.mjs'
+
+const bench = join(import.meta.dirname, '..')
+
+/**
+ * The processes that take part in a row, by name, in the order of their turns: imago, imago on its other instruction sets,
+ * PyTorch's variants, the yardsticks. What cannot take part is in `left`, with its reason. `stop` ends them all.
+ */
+export async function startContenders(row, { threads, cores, python, quick }) {
+  const sides = new Map()
+  const left = {}
+  const folder = mkdtempSync(join(tmpdir(), 'imago-bench-programs-'))
+  const add = (name, command, args, { env, ...marks }) =>
+    sides.set(name, Object.assign(startSide(name, command, args, { cores, env }), marks))
+
+  const node = ['--expose-gc', join(bench, 'harness/node-side.mjs')]
+  const ours = { IMAGO_NUM_THREADS: String(threads) }
+  add('imago', process.execPath, node, { env: ours })
+  const { backends } = await sides.get('imago').request('hello')
+  const { isa: chosen, isas = [] } = backends.find(({ name }) => name === 'cpu')
+  for (const isa of row.isas ?? []) {
+    if (isa === chosen) left[`imago ${isa}`] = 'it is what imago has'
+    else if (!isas.includes(isa)) left[`imago ${isa}`] = 'this machine or build does not have it'
+    else add(`imago ${isa}`, process.execPath, node, { env: { ...ours, IMAGO_CPU_ISA: isa } })
+  }
+
+  const theirs = {
+    OMP_NUM_THREADS: String(threads),
+    MKL_NUM_THREADS: String(threads),
+    // Kept, so that a second run need not compile again.
+    TORCHINDUCTOR_CACHE_DIR: join(tmpdir(), 'imago-bench-inductor'),
+  }
+  for (const variant of row.variants ?? []) {
+    const name = `torch ${variant}`
+    if (python.reason) left[name] = python.reason
+    else if (quick && row.compiled?.includes(variant)) left[name] = 'of --quick'
+    else add(name, python.command, [join(bench, 'peer/torch_peer.py')], { env: theirs, variant })
+  }
+
+  if (row.yardsticks?.includes('triad')) {
+    const program = join(folder, 'triad')
+    const reason = compile(join(bench, 'peer/triad.cc'), program)
+    if (reason) left.triad = left['triad NT'] = reason
+    else {
+      add('triad', program, [], { yardstick: true })
+      add('triad NT', program, ['nt'], { yardstick: true })
+    }
+  }
+  const stop = async () => {
+    await Promise.all([...sides.values()].map((side) => side.stop()))
+    rmSync(folder, { recursive: true, force: true })
+  }
+  return { sides, left, backends, stop }
+}
+
+/** Why there is no program now, or undefined. */
+function compile(source, program) {
+  const compiler = process.env.CXX ?? 'c++'
+  const { error, status, stderr } = spawnSync(compiler, ['-O3', '-std=c++20', source, '-o', program], {
+    encoding: 'utf8',
+  })
+  if (error) return `${compiler} does not start (${error.code})`
+  return status === 0 ? undefined : `${compiler} fails: ${stderr.trim().split('\n')[0]}`
+}
