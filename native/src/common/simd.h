@@ -96,33 +96,34 @@ IMAGO_INLINE void store_part(float* p, size_t count, F x) {
 
 // min and max give b where either is NaN: `max(limit, x)` keeps a NaN in x, `max(x, limit)` removes it.
 #if defined(__AVX512F__)
-IMAGO_INLINE F max(F a, F b) { return _mm512_max_ps(a, b); }
-IMAGO_INLINE F min(F a, F b) { return _mm512_min_ps(a, b); }
-IMAGO_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
-IMAGO_INLINE F sqrt(F x) { return _mm512_sqrt_ps(x); }
-IMAGO_INLINE I round_to_int(F x) { return (I)_mm512_cvtps_epi32(x); }
+#define IMAGO_INTRINSIC(name) _mm512_##name
 #elif defined(__AVX2__)
-IMAGO_INLINE F max(F a, F b) { return _mm256_max_ps(a, b); }
-IMAGO_INLINE F min(F a, F b) { return _mm256_min_ps(a, b); }
-IMAGO_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
-IMAGO_INLINE F sqrt(F x) { return _mm256_sqrt_ps(x); }
-IMAGO_INLINE I round_to_int(F x) { return (I)_mm256_cvtps_epi32(x); }
+#define IMAGO_INTRINSIC(name) _mm256_##name
 #elif defined(__SSE2__)
-IMAGO_INLINE F max(F a, F b) { return _mm_max_ps(a, b); }
-IMAGO_INLINE F min(F a, F b) { return _mm_min_ps(a, b); }
-IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
-IMAGO_INLINE F sqrt(F x) { return _mm_sqrt_ps(x); }
-IMAGO_INLINE I round_to_int(F x) { return (I)_mm_cvtps_epi32(x); }
+#define IMAGO_INTRINSIC(name) _mm_##name
+#endif
+#if defined(IMAGO_INTRINSIC)
+IMAGO_INLINE F max(F a, F b) { return IMAGO_INTRINSIC(max_ps)(a, b); }
+IMAGO_INLINE F min(F a, F b) { return IMAGO_INTRINSIC(min_ps)(a, b); }
+IMAGO_INLINE F sqrt(F x) { return IMAGO_INTRINSIC(sqrt_ps)(x); }
+IMAGO_INLINE I round_to_int(F x) { return (I)IMAGO_INTRINSIC(cvtps_epi32)(x); }
+#undef IMAGO_INTRINSIC
 #else
 IMAGO_INLINE F max(F a, F b) { return a > b ? a : b; }
 IMAGO_INLINE F min(F a, F b) { return a < b ? a : b; }
-IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
 IMAGO_INLINE F sqrt(F x) {
   for (size_t i = 0; i < W; i++) x[i] = __builtin_sqrtf(x[i]);
   return x;
 }
 /** For |x| < 2²²: adding 1.5·2²³ leaves the rounded integer in the low bits. */
 IMAGO_INLINE I round_to_int(F x) { return (I)(x + 12582912.0f) - 0x4b400000; }
+#endif
+#if defined(__AVX512F__)
+IMAGO_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+#elif defined(__AVX2__)
+IMAGO_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+#else
+IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
 #endif
 
 IMAGO_INLINE F to_float(I x) { return __builtin_convertvector(x, F); }
@@ -198,6 +199,20 @@ IMAGO_INLINE void transpose(F (&rows)[W]) {
   }
 }
 
+IMAGO_INLINE Words16 load_words(const uint16_t* p) {
+  Words16 x;
+  memcpy(&x, p, sizeof x);
+  return x;
+}
+IMAGO_INLINE void store_words(uint16_t* p, Words16 x) { memcpy(p, &x, sizeof x); }
+/** The first `count` words, the others are 0; nothing behind them is touched. */
+IMAGO_INLINE Words16 load_words_part(const uint16_t* p, size_t count) {
+  Words16 x{};
+  memcpy(&x, p, count * sizeof *p);
+  return x;
+}
+IMAGO_INLINE void store_words_part(uint16_t* p, size_t count, Words16 x) { memcpy(p, &x, count * sizeof *p); }
+
 /** bfloat16 is the upper half of a float32. */
 IMAGO_INLINE F from_bfloat16(Words16 x) { return (F)(__builtin_convertvector(x, U) << 16); }
 IMAGO_INLINE F from_float16(Words16 x) {
@@ -215,6 +230,34 @@ IMAGO_INLINE F from_float16(Words16 x) {
   const F special = as_float((magnitude << 13) | 0x7f800000);
   const F x32 = select(magnitude < 0x400, subnormal, select(magnitude >= 0x7c00, special, normal));
   return as_float(as_int(x32) | ((bits & 0x8000) << 16));
+#endif
+}
+
+/** To nearest, ties to even; a NaN stays one. */
+IMAGO_INLINE Words16 to_bfloat16(F x) {
+  const U bits = (U)x;
+  const U rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  const U quiet = (bits >> 16) | 0x40;
+  return __builtin_convertvector((as_int(x) & 0x7fffffff) > 0x7f800000 ? quiet : rounded, Words16);
+}
+/** To nearest, ties to even; what float16 does not hold becomes infinite, a NaN stays one. */
+IMAGO_INLINE Words16 to_float16(F x) {
+#if defined(__AVX512F__)
+  return (Words16)_mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+#elif defined(__AVX2__)
+  return (Words16)_mm256_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+#else
+  const U bits = (U)x;
+  const U magnitude = bits & 0x7fffffff;
+  // The exponent moves by 112; the carry of the rounding may make the next power of two, or infinity.
+  const U normal = (magnitude - (112u << 23) + 0xfff + ((magnitude >> 13) & 1)) >> 13;
+  // Below 2⁻¹⁴ numbers are counted in 2⁻²⁴: adding ½ leaves the rounded count in the low bits.
+  const U subnormal = (U)((F)magnitude + 0.5f) - 0x3f000000;
+  const U finite = (I)magnitude < 0x38800000 ? subnormal : normal;
+  const U overflow = U{} + 0x7c00;
+  const U nan = (((magnitude >> 13) & 0x3ff) | 0x7e00);
+  const U half = (I)magnitude > 0x7f800000 ? nan : (I)magnitude >= 0x477ff000 ? overflow : finite;
+  return __builtin_convertvector(half | ((bits >> 16) & 0x8000), Words16);
 #endif
 }
 

@@ -53,17 +53,31 @@ export const signatures = {
   /**
    * g = gradientScale·gradient + weightDecay·w; v ← momentum·v − rate·g; w ← w + v; then each unit's incoming weights are
    * scaled down to squared length ≤ maxSquaredNorm. The parameter is a row-major matrix rows × columns;
-   * unitAxis: −1 no max-norm, 0 a unit is a row, 1 a unit is a column.
+   * unitAxis: −1 no max-norm, 0 a unit is a row, 1 a unit is a column. copy: the new weights as bfloat16, ties to even.
    */
   sgd: {
-    buffers: ['parameter n f32', 'gradient n f32', 'velocity n f32'],
+    buffers: ['parameter n f32', 'gradient n f32', 'velocity n f32', 'copy? n u16'],
     scalars: ['rows', 'columns', 'rate', 'momentum', 'weightDecay', 'gradientScale', 'unitAxis', 'maxSquaredNorm'],
   },
-  /** Decoupled weight decay (Loshchilov & Hutter 2019); step counts from 1. */
+  /** Decoupled weight decay (Loshchilov & Hutter 2019); step counts from 1. Max-norm and copy as in sgd. */
   adamw: {
-    buffers: ['parameter n f32', 'gradient n f32', 'm n f32', 'v n f32'],
-    scalars: ['n', 'rate', 'beta1', 'beta2', 'epsilon', 'weightDecay', 'gradientScale', 'step'],
+    buffers: ['parameter n f32', 'gradient n f32', 'm n f32', 'v n f32', 'copy? n u16'],
+    scalars: [
+      'rows',
+      'columns',
+      'rate',
+      'beta1',
+      'beta2',
+      'epsilon',
+      'weightDecay',
+      'gradientScale',
+      'step',
+      'unitAxis',
+      'maxSquaredNorm',
+    ],
   },
+  /** average ← decay·average + (1 − decay)·x, decay in [0, 1]. */
+  ema: { buffers: ['average n f32', 'x n f32'], scalars: ['n', 'decay'] },
   /** result = [Σ x²], summed in float64 in a fixed order. */
   squared_norm: { buffers: ['x n f32', 'result 1 f64'], scalars: ['n'] },
   /**
@@ -82,3 +96,30 @@ export const signatures = {
 } as const
 
 export type KernelName = keyof typeof signatures
+
+interface ArrayOf {
+  f32: Float32Array
+  f64: Float64Array
+  i32: Int32Array
+  u16: Uint16Array
+}
+
+/** `Float32Array | Uint16Array` of `teacher RxC f32|u16`; a name that ends in `?` may be null. */
+type BufferOf<S extends string> = S extends `${infer Name}? ${infer Rest}`
+  ? BufferOf<`${Name} ${Rest}`> | null
+  : S extends `${string} ${infer Rest}`
+    ? BufferOf<Rest>
+    : S extends `${infer A}|${infer B}`
+      ? BufferOf<A> | BufferOf<B>
+      : S extends keyof ArrayOf
+        ? ArrayOf[S]
+        : never
+
+type BuffersOf<T extends readonly string[]> = { readonly [I in keyof T]: BufferOf<T[I]> }
+type NumbersOf<T extends readonly string[]> = { readonly [I in keyof T]: number }
+
+/** A kernel with its own arguments: the arrays and the numbers of its row in `signatures`. */
+export type KernelOf<K extends KernelName> = (
+  buffers: BuffersOf<(typeof signatures)[K]['buffers']>,
+  scalars: NumbersOf<(typeof signatures)[K]['scalars']>,
+) => void

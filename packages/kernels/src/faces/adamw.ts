@@ -1,13 +1,9 @@
-import { dims, type Tensor } from '@imago/tensor'
+import type { Tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
-import { finite, fraction, memory, positive, whole } from '../guard.js'
-import { checkApart } from './slots.js'
+import { finite, fraction, positive, whole } from '../guard.js'
+import { type WeightOptions, weights } from './weights.js'
 
-export interface AdamwOptions {
-  /** Changed in place, float32, any dims. */
-  readonly parameter: Tensor
-  /** Same dims, float32. */
-  readonly gradient: Tensor
+export interface AdamwOptions extends WeightOptions {
   /** First moment, changed in place; start with zeros. */
   readonly m: Tensor
   /** Second moment, changed in place; start with zeros. */
@@ -29,25 +25,18 @@ export interface AdamwOptions {
 }
 
 /**
- * One step of AdamW in place (Loshchilov & Hutter 2019, algorithm 2); with weightDecay 0 it is Adam (Kingma & Ba 2015).
+ * One step of AdamW in place (Loshchilov & Hutter 2019, algorithm 2); with weightDecay 0 it is Adam (Kingma & Ba 2015). Units
+ * longer than the limit are then scaled down (Hinton et al. 2012, arXiv 1207.0580, §2).
  *
  * @throws ShapeError, ArgumentError, UnsupportedError for a backend that is not there
  */
 export function adamw(options: AdamwOptions): void {
   const caller = 'adamw'
-  const { parameter, gradient, m, v } = options
-  dims(caller, { parameter: [parameter, '...', 'float32'] })
-  const pattern = parameter.dims.join(' ')
-  dims(caller, { gradient: [gradient, pattern, 'float32'], m: [m, pattern, 'float32'], v: [v, pattern, 'float32'] })
-  const arrays = {
-    parameter: memory(caller, 'parameter', parameter, 'float32'),
-    gradient: memory(caller, 'gradient', gradient, 'float32'),
-    m: memory(caller, 'm', m, 'float32'),
-    v: memory(caller, 'v', v, 'float32'),
-  }
-  checkApart(caller, arrays)
+  const { m, v } = options
+  const { buffers, rows, columns, unitAxis, maxSquaredNorm } = weights(caller, options, { m, v })
   const scalars = [
-    arrays.parameter.length,
+    rows,
+    columns,
     finite(caller, 'rate', options.rate),
     fraction(caller, 'beta1', options.beta1 ?? 0.9, true),
     fraction(caller, 'beta2', options.beta2 ?? 0.999, true),
@@ -55,6 +44,8 @@ export function adamw(options: AdamwOptions): void {
     finite(caller, 'weightDecay', options.weightDecay ?? 0),
     finite(caller, 'gradientScale', options.gradientScale ?? 1),
     whole(caller, 'step', options.step, 1, Number.MAX_SAFE_INTEGER),
+    unitAxis,
+    maxSquaredNorm,
   ]
-  if (arrays.parameter.length > 0) run(caller, 'adamw', options.backend, Object.values(arrays), scalars)
+  if (rows * columns > 0) run(caller, 'adamw', options.backend, buffers, scalars)
 }

@@ -1,10 +1,8 @@
 import { philox } from '@imago/tensor'
+import type { KernelOf } from '../signatures.js'
 
 /** out_i = 0 with probability t/65536, else 65536/(65536 − t), t = round(65536·probability); 16 bits of Philox an element. */
-export function dropoutMask(
-  [out]: readonly [Float32Array],
-  [n, probability, key0, key1, block]: readonly [number, number, number, number, number],
-): void {
+export const dropoutMask: KernelOf<'dropout_mask'> = ([out], [n, probability, key0, key1, block]) => {
   const t = Math.round(65536 * probability)
   const kept = 65536 / (65536 - t)
   for (let first = 0; first < n; first += 8) {

@@ -3,6 +3,7 @@ import type { KernelName } from '../signatures.js'
 import { adamw } from './adamw.js'
 import { crossEntropy } from './cross_entropy.js'
 import { dropoutMask } from './dropout_mask.js'
+import { ema } from './ema.js'
 import { jitter } from './jitter.js'
 import { klDivergence } from './kl_divergence.js'
 import { logitRegression } from './logit_regression.js'
@@ -23,6 +24,7 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   logit_regression: logitRegression as unknown as Kernel,
   sgd: sgd as unknown as Kernel,
   adamw: adamw as unknown as Kernel,
+  ema: ema as unknown as Kernel,
   squared_norm: squaredNorm as unknown as Kernel,
   dropout_mask: dropoutMask as unknown as Kernel,
   jitter: jitter as unknown as Kernel,

@@ -1,19 +1,8 @@
 import { philox } from '@imago/tensor'
+import type { KernelOf } from '../signatures.js'
 
 /** out[y][x] = image[y − dy][x − dx], 0 outside: image i moves by (dx, dy) in [−shift, shift]², drawn from Philox block i. */
-export function jitter(
-  [images, out]: readonly [Float32Array, Float32Array],
-  [count, planes, height, width, shift, key0, key1, block]: readonly [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ],
-): void {
+export const jitter: KernelOf<'jitter'> = ([images, out], [count, planes, height, width, shift, key0, key1, block]) => {
   for (let i = 0; i < count; i++) {
     const counter = block + i
     const words = philox([counter >>> 0, Math.floor(counter / 2 ** 32), 0, 0], key0, key1)

@@ -1,7 +1,7 @@
 import type { KernelName } from '../signatures.js'
 import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { dropoutMaskTable, jitterTable } from './cases/noise.js'
-import { adamwTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
+import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
 import { softmaxTable } from './cases/softmax.js'
 import type { ParityTable } from './parity-case.js'
 
@@ -14,6 +14,7 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   logit_regression: logitRegressionTable,
   sgd: sgdTable,
   adamw: adamwTable,
+  ema: emaTable,
   squared_norm: squaredNormTable,
   dropout_mask: dropoutMaskTable,
   jitter: jitterTable,

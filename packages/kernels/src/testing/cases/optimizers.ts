@@ -1,4 +1,5 @@
 import type { KernelBuffer } from '../../binding.js'
+import { encodeBfloat16 } from '../../half.js'
 import { drawFor, normals } from '../draw.js'
 import { elements, largest } from '../judge.js'
 import type { Judge, ParityCase, ParityTable } from '../parity-case.js'
@@ -22,45 +23,56 @@ const sgdSettings = [
   { name: 'max-norm out of reach', momentum: 0.9, weightDecay: 0, gradientScale: 1, unitAxis: 0, maxSquaredNorm: 1e9 },
 ]
 
+const copies = [false, true]
+
 const sgdCases: ParityCase[] = shapes.flatMap(([rows, columns]) =>
-  sgdSettings.map(({ name: setting, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm }) => {
-    const name = `${rows}×${columns} ${setting}`
-    return {
-      name,
-      make: () => {
-        const random = drawFor(name)
-        const n = rows * columns
-        return {
-          buffers: [normals(random, n), normals(random, n, 3), normals(random, n, 0.1)],
-          scalars: [rows, columns, 0.1, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm],
-        }
-      },
-    }
-  }),
+  copies.flatMap((copied) =>
+    sgdSettings.map(({ name: setting, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm }) => {
+      const name = `${rows}×${columns} ${setting}${copied ? ' with a copy' : ''}`
+      return {
+        name,
+        make: () => {
+          const random = drawFor(name)
+          const n = rows * columns
+          const copy = copied ? new Uint16Array(n) : null
+          return {
+            buffers: [normals(random, n), normals(random, n, 3), normals(random, n, 0.1), copy],
+            scalars: [rows, columns, 0.1, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm],
+          }
+        },
+      }
+    }),
+  ),
 )
 
 const adamwSettings = [
-  { name: 'first step', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0, gradientScale: 1, step: 1 },
-  { name: 'step 1000', beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weightDecay: 0.01, gradientScale: 0.5, step: 1000 },
-  { name: 'step 10⁷', beta1: 0.9, beta2: 0.95, epsilon: 1e-6, weightDecay: 0.1, gradientScale: 1, step: 1e7 },
+  { name: 'first step', betas: [0.9, 0.999, 1e-8], weightDecay: 0, gradientScale: 1, step: 1, limit: [-1, 0] },
+  { name: 'step 1000', betas: [0.9, 0.999, 1e-8], weightDecay: 0.01, gradientScale: 0.5, step: 1000, limit: [-1, 0] },
+  { name: 'step 10⁷', betas: [0.9, 0.95, 1e-6], weightDecay: 0.1, gradientScale: 1, step: 1e7, limit: [-1, 0] },
+  { name: 'max-norm by row', betas: [0.9, 0.999, 1e-8], weightDecay: 0, gradientScale: 1, step: 9, limit: [0, 3] },
+  { name: 'max-norm by column', betas: [0.9, 0.99, 1e-8], weightDecay: 0.1, gradientScale: 1, step: 9, limit: [1, 3] },
 ]
 
-const adamwCases: ParityCase[] = [1, 7, 1000, 70_001].flatMap((n) =>
-  adamwSettings.map(({ name: setting, beta1, beta2, epsilon, weightDecay, gradientScale, step }) => {
-    const name = `n=${n} ${setting}`
-    return {
-      name,
-      make: () => {
-        const random = drawFor(name)
-        const m = step === 1 ? new Float32Array(n) : normals(random, n, 0.1)
-        const v = step === 1 ? new Float32Array(n) : normals(random, n, 0.3).map((x) => x * x)
-        return {
-          buffers: [normals(random, n), normals(random, n), m, v],
-          scalars: [n, 1e-3, beta1, beta2, epsilon, weightDecay, gradientScale, step],
-        }
-      },
-    }
-  }),
+const adamwCases: ParityCase[] = shapes.flatMap(([rows, columns]) =>
+  copies.flatMap((copied) =>
+    adamwSettings.map(({ name: setting, betas, weightDecay, gradientScale, step, limit }) => {
+      const name = `${rows}×${columns} ${setting}${copied ? ' with a copy' : ''}`
+      return {
+        name,
+        make: () => {
+          const random = drawFor(name)
+          const n = rows * columns
+          const m = step === 1 ? new Float32Array(n) : normals(random, n, 0.1)
+          const v = step === 1 ? new Float32Array(n) : normals(random, n, 0.3).map((x) => x * x)
+          const copy = copied ? new Uint16Array(n) : null
+          return {
+            buffers: [normals(random, n), normals(random, n), m, v, copy],
+            scalars: [rows, columns, 1e-3, ...betas, weightDecay, gradientScale, step, ...limit],
+          }
+        },
+      }
+    }),
+  ),
 )
 
 function judgeOf(outputs: { readonly [name: string]: number }): Judge {
@@ -72,16 +84,43 @@ function judgeOf(outputs: { readonly [name: string]: number }): Judge {
     })
 }
 
+/** The copy is judged by the weights that it copies: the same bits as rounding them afterwards. */
+function withCopy(judge: Judge, position: number): Judge {
+  return (call, want, got) => {
+    const copy = got.buffers[position] as Uint16Array | null
+    if (copy === null) return judge(call, want, got)
+    const rounded = Uint16Array.from(got.buffers[0] as Float32Array, encodeBfloat16)
+    return [...judge(call, want, got), elements('copy', rounded, copy, 'exact')]
+  }
+}
+
 export const sgdTable: ParityTable = {
   cases: sgdCases,
-  judge: judgeOf({ parameter: 0, velocity: 2 }),
-  outputs: [0, 2],
+  judge: withCopy(judgeOf({ parameter: 0, velocity: 2 }), 3),
+  outputs: [0, 2, 3],
 }
 
 export const adamwTable: ParityTable = {
   cases: adamwCases,
-  judge: judgeOf({ parameter: 0, m: 2, v: 3 }),
-  outputs: [0, 2, 3],
+  judge: withCopy(judgeOf({ parameter: 0, m: 2, v: 3 }), 4),
+  outputs: [0, 2, 3, 4],
+}
+
+export const emaTable: ParityTable = {
+  cases: [1, 7, 1000, 70_001].flatMap((n) =>
+    [0, 0.5, 0.9999, 1].map((decay) => {
+      const name = `n=${n} decay ${decay}`
+      return {
+        name,
+        make: () => {
+          const random = drawFor(name)
+          return { buffers: [normals(random, n), normals(random, n, 3)], scalars: [n, decay] }
+        },
+      }
+    }),
+  ),
+  judge: judgeOf({ average: 0 }),
+  outputs: [0],
 }
 
 export const squaredNormTable: ParityTable = {
