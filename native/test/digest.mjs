@@ -42,12 +42,16 @@ const calls = {
     [rows, classes, 1],
   ],
   sgd: [
-    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3)],
+    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), new Uint16Array(n)],
     [rows, classes, 0.1, 0.9, 0.01, 1, 1, 15],
   ],
   adamw: [
-    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), f32(n)],
-    [n, 0.1, 0.9, 0.99, 1e-8, 0.01, 1, 3],
+    [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), f32(n), new Uint16Array(n)],
+    [rows, classes, 0.1, 0.9, 0.99, 1e-8, 0.01, 1, 3, 0, 15],
+  ],
+  ema: [
+    [numbers(n, 1, 1), numbers(n, 1, 2)],
+    [n, 0.9],
   ],
   squared_norm: [[numbers(n, 9, 1), new Float64Array(1)], [n]],
   dropout_mask: [[f32(n)], [n, 0.3, 1, 2, 2 ** 32 - 5]],

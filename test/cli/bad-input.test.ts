@@ -157,9 +157,9 @@ describe('bad input', () => {
     expect(outputs[0]).toContain('\u001b[2J\u202e')
   })
 
-  it('max-norm where weights are frozen', () => {
-    const held = ['--optimizer', 'sgd', '--rate', '0.01', '--max-squared-norm', '15', '--freeze', '^fc1']
-    const ran = imago(['train', ...quick, ...held, '--out', 'held'], work)
+  it.each(['sgd', 'adamw'])('max-norm of %s where weights are frozen', (optimizer) => {
+    const held = ['--optimizer', optimizer, '--rate', '0.01', '--max-squared-norm', '15', '--freeze', '^fc1']
+    const ran = imago(['train', ...quick, ...held, '--out', `held by ${optimizer}`], work)
     expect(ran.status, ran.stderr).toBe(0)
   })
 

@@ -68,7 +68,7 @@ export function addTrainingOptions(command: Command): Command {
     .option('--weight-decay <x>', 'weight decay, on weights and not on biases', real(0), 0)
     .option(
       '--max-squared-norm <x>',
-      "limit of the squared length of a unit's incoming weights (sgd)",
+      "limit of the squared length of a unit's incoming weights",
       real(0, Number.MAX_VALUE, true),
     )
     .option('--clip <x>', 'limit of the norm of all gradients together', real(0, Number.MAX_VALUE, true))

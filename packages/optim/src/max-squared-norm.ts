@@ -14,22 +14,22 @@ export interface MaxSquaredNorm {
 }
 
 /** Refuses units of parameters that are not there or that have no incoming weights (biases). */
-export function checkUnits({ units }: MaxSquaredNorm, parameters: TensorMap): void {
+export function checkUnits(caller: string, { units }: MaxSquaredNorm, parameters: TensorMap): void {
   for (const name in units) {
     const parameter = parameters[name]
     if (parameter === undefined)
-      throw new ArgumentError('sgd', 'maxSquaredNorm.units', `names among ${list(parameters)}`, name)
+      throw new ArgumentError(caller, 'maxSquaredNorm.units', `names among ${list(parameters)}`, name)
     if (parameter.dims.length < 2)
       throw new ArgumentError(
-        'sgd',
+        caller,
         `maxSquaredNorm.units.${name}`,
         'left out: biases get no max-norm',
         `a parameter of dims [${parameter.dims.join(', ')}]`,
       )
     if (units[name] === 'columns' && parameter.dims.length > 2)
-      throw new ArgumentError('sgd', `maxSquaredNorm.units.${name}`, '"rows": columns are of a matrix', 'columns')
+      throw new ArgumentError(caller, `maxSquaredNorm.units.${name}`, '"rows": columns are of a matrix', 'columns')
     if (units[name] !== 'rows' && units[name] !== 'columns')
-      throw new ArgumentError('sgd', `maxSquaredNorm.units.${name}`, '"rows" or "columns"', units[name])
+      throw new ArgumentError(caller, `maxSquaredNorm.units.${name}`, '"rows" or "columns"', units[name])
   }
 }
 

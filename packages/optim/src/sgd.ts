@@ -45,7 +45,7 @@ export function sgd(options: SgdOptions): Optimizer {
     name: 'sgd',
     step(parameters: TensorMap, gradients: TensorMap, at) {
       const pairs = trained('sgd.step', parameters, gradients)
-      if (maxSquaredNorm !== undefined && !memory.opened) checkUnits(maxSquaredNorm, parameters)
+      if (maxSquaredNorm !== undefined && !memory.opened) checkUnits('sgd', maxSquaredNorm, parameters)
       memory.open(gradients)
       const p = finiteNumber('sgd.step', 'momentum', momentum(at), 0)
       if (p >= 1) throw new ArgumentError('sgd.step', 'momentum', 'in [0, 1)', p)

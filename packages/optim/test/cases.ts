@@ -26,6 +26,7 @@ export const optimizers: { readonly [name: string]: () => Optimizer } = {
   adamw: () => adamw({ rate: 0.01, weightDecay: 0.1, decayBiases: true }),
   'adamw of matrices': () => adamw({ rate: 0.02, weightDecay: 0.2, beta1: 0.8, beta2: 0.95, epsilon: 1e-6 }),
   'adamw cosine clip': () => adamw({ rate: cosine({ peak: 0.03, floor: 0.003 }), clip: 1 }),
+  'adamw max-norm': () => adamw({ rate: 0.05, maxSquaredNorm: { limit: 1.5, units } }),
   hinton2012: () =>
     hinton2012({
       rate: 0.3,

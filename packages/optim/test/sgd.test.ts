@@ -106,6 +106,29 @@ describe('clipByGlobalNorm', () => {
     expect(clipByGlobalNorm(huge, 1).norm / 5e30).toBeCloseTo(1, 6)
   })
 
+  test('gradients of any finite size move the weights by no more than rate times the limit, never to NaN', () => {
+    const norms = fc.double({ min: 1e-30, max: 3e38, noNaN: true })
+    fc.assert(
+      fc.property(
+        norms,
+        fc.array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: 3, maxLength: 40 }),
+        (size, g) => {
+          const w = tensor('float32', [g.length], new Float32Array(g.length))
+          const gradient = tensor(
+            'float32',
+            [g.length],
+            Float32Array.from(g, (x) => x * size),
+          )
+          sgd({ rate: 0.5, clip: 2 }).step({ w }, { w: gradient }, progress(0))
+          expect(Math.hypot(...w.data)).toBeLessThanOrEqual(0.5 * 2 * (1 + 1e-6))
+          const clipped = clipByGlobalNorm({ w: gradient }, 2).scale < 1
+          // Below 2⁻¹²⁶ a factor counts as 0: such a step stands still.
+          if (clipped && size < 1e37) expect(Math.hypot(...w.data)).toBeGreaterThan(0.5 * 2 * (1 - 1e-4))
+        },
+      ),
+    )
+  })
+
   test.each([Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY])(
     '%d stops the step, names the tensor, moves nothing',
     (bad) => {

@@ -9,16 +9,14 @@ export function optimizerOf(
   units: { readonly [parameter: string]: 'rows' | 'columns' },
 ): Optimizer {
   const rate: Schedule = options.schedule === 'cosine' ? cosine({ peak: options.rate }) : constant(options.rate)
-  const clip = options.clip !== undefined && { clip: options.clip }
-  if (options.optimizer === 'adamw') return adamw({ rate, weightDecay: options.weightDecay, ...clip })
   const limit = options.maxSquaredNorm
-  return sgd({
+  const common = {
     rate,
-    momentum: options.momentum,
     weightDecay: options.weightDecay,
-    ...clip,
+    ...(options.clip !== undefined && { clip: options.clip }),
     ...(limit !== undefined && { maxSquaredNorm: { limit, units } }),
-  })
+  }
+  return options.optimizer === 'adamw' ? adamw(common) : sgd({ ...common, momentum: options.momentum })
 }
 
 /** Of the weights whose incoming axis is known, those that max-norm can hold: trained ones, and columns of matrices only. */

@@ -105,6 +105,7 @@ cases = {
         clip=1.0,
         schedule=lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=STEPS, eta_min=0.003),
     ),
+    "adamw max-norm": follow(lambda p: adamw(p.values(), lr=0.05, weight_decay=0.0), after=hold(1.5)),
     "hinton2012": hinton(0.3, 0.9, 0.5, 0.9, 2, 2, 1.5),
 }
 out = {

@@ -6,7 +6,6 @@ import { rng } from '@imago/tensor'
 import type { JsonObject } from '@imago/trainer'
 import type { Job } from '../jobs/job.js'
 import { trainModel } from '../jobs/train-model.js'
-import { maxNormAfter } from '../max-norm-after.js'
 import { defaults, paper, type Settings } from './options.js'
 
 /** What makes jobs: the data, the settings, this process's threads. */
@@ -143,15 +142,15 @@ function optimizerOf(
   epochs: number,
   limit?: MaxSquaredNorm,
 ): Optimizer {
+  const held = limit && { maxSquaredNorm: limit }
   if (settings.optimizer === 'sgd')
     return hinton2012({
       rate,
       // 500 epochs of 3000 in the paper; a third of a run that is shorter than the ramp.
       momentum: { from: 0.5, to: 0.99, epochs: Math.min(500, Math.max(1, Math.round(epochs / 3))) },
-      ...(limit && { maxSquaredNorm: limit }),
+      ...held,
     })
-  const adam = adamw({ rate: schedules[schedule](rate) })
-  return limit ? maxNormAfter(adam, limit) : adam
+  return adamw({ rate: schedules[schedule](rate), ...held })
 }
 
 /** All of it, or 5,000 training images held out to choose by: the same ones for everybody. */

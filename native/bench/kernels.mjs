@@ -1,7 +1,7 @@
 // Time per call and per element of the native kernels through Node-API; no test, prints a table.
 //
-//   node bench/loss.mjs [isa …]      (default: the best instruction set)
-//   IMAGO_NUM_THREADS=1 node bench/loss.mjs portable avx2 avx512
+//   node bench/kernels.mjs [isa …]      (default: the best instruction set)
+//   IMAGO_NUM_THREADS=1 node bench/kernels.mjs portable avx2 avx512
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
@@ -41,16 +41,19 @@ function loss(rows, classes, { hardWeight = 0.1, temperature = 4 } = {}) {
   return { elements: n, call: () => addon.call('soft_target_loss', buffers, scalars) }
 }
 
-function sgd(rows, columns, unitAxis) {
+function sgd(rows, columns, unitAxis, copied = false) {
   const n = rows * columns
-  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n)]
+  const copy = copied ? new Uint16Array(n) : null
+  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n), copy]
   const scalars = [rows, columns, 1e-3, 0.9, 1e-4, 1, unitAxis, 15]
   return { elements: n, call: () => addon.call('sgd', buffers, scalars) }
 }
 
-function adamw(n) {
-  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n), new Float32Array(n)]
-  const scalars = [n, 1e-3, 0.9, 0.999, 1e-8, 0.01, 1, 10]
+function adamw(rows, columns, unitAxis, copied = false) {
+  const n = rows * columns
+  const copy = copied ? new Uint16Array(n) : null
+  const buffers = [normals(n, 0.01), normals(n, 1e-3), new Float32Array(n), new Float32Array(n), copy]
+  const scalars = [rows, columns, 1e-3, 0.9, 0.999, 1e-8, 0.01, 1, 10, unitAxis, 15]
   return { elements: n, call: () => addon.call('adamw', buffers, scalars) }
 }
 
@@ -71,7 +74,14 @@ const contenders = {
   'sgd 1.3M': sgd(800, 1600, -1),
   'sgd 1.3M, max-norm of rows': sgd(800, 1600, 0),
   'sgd 1.3M, max-norm of columns': sgd(800, 1600, 1),
-  'adamw 1.3M': adamw(1_280_000),
+  'sgd 1.3M, max-norm of rows, bfloat16 copy': sgd(800, 1600, 0, true),
+  'adamw 1.3M': adamw(800, 1600, -1),
+  'adamw 1.3M, max-norm of rows': adamw(800, 1600, 0),
+  'adamw 1.3M, bfloat16 copy': adamw(800, 1600, -1, true),
+  'ema 1.3M': (() => {
+    const [average, x] = [normals(1_280_000), normals(1_280_000)]
+    return { elements: x.length, call: () => addon.call('ema', [average, x], [x.length, 0.999]) }
+  })(),
   'squared_norm 1.3M': (() => {
     const x = normals(1_280_000)
     return { elements: x.length, call: () => addon.call('squared_norm', [x, one], [x.length]) }
