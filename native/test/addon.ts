@@ -8,6 +8,7 @@ export interface Addon {
   kernels(): string[]
   info(): { isa: string; available: string[]; threads: number }
   setIsa(isa: string): void
+  loadLibrary(path: string): unknown
   call(kernel: string, buffers: unknown[], scalars: readonly unknown[]): void
 }
 

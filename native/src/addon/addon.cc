@@ -5,7 +5,8 @@
 #include <memory>
 #include <string>
 
-#include "addon/arguments.h"
+#include "addon/call.h"
+#include "addon/libraries.h"
 #include "common/thread_pool.h"
 #include "registry/registry.h"
 
@@ -15,24 +16,16 @@ namespace {
 /** What one environment (the main thread or a worker) has of its own. */
 struct Instance {
   Isa isa = best_isa();
+  Libraries libraries;
 };
 
 Instance& instance(Napi::Env env) { return *env.GetInstanceData<Instance>(); }
 
-Napi::Value call(const Napi::CallbackInfo& info) {
+Napi::Value call_builtin(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   if (info.Length() != 3) throw Napi::TypeError::New(env, "call(kernel, buffers, scalars) takes three arguments");
-  Arguments arguments;
-  const Entry& entry = unpack(env, info[0], info[1], info[2], arguments);
-  const imago_kernel& kernel = *entry.description;
-  const std::string problem = check(kernel, arguments.buffers, arguments.scalars);
-  if (!problem.empty()) throw Napi::Error::New(env, problem);
-
-  char message[512] = "";
-  const imago_call kernel_call = {sizeof kernel_call, arguments.buffers, arguments.scalars, message,
-                                  sizeof message,     parallel_for,      nullptr};
-  if (entry.cpu[static_cast<int>(instance(env).isa)](&kernel_call) != 0)
-    throw Napi::Error::New(env, message);
+  const Entry& entry = find_kernel(env, info[0]);
+  call(env, *entry.description, entry.cpu[static_cast<int>(instance(env).isa)], info[1], info[2]);
   return env.Undefined();
 }
 
@@ -68,20 +61,11 @@ Napi::Value set_isa(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
-/** Whatever C++ throws becomes a JavaScript exception; nothing else may cross the C frames of Node. */
-template <Napi::Value (*function)(const Napi::CallbackInfo&)>
-Napi::Value guarded(const Napi::CallbackInfo& info) {
-  try {
-    return function(info);
-  } catch (const Napi::Error&) {
-    throw;
-  } catch (const Interrupted&) {
-    return Napi::Value();
-  } catch (const std::exception& error) {
-    throw Napi::Error::New(info.Env(), error.what());
-  } catch (...) {
-    throw Napi::Error::New(info.Env(), "a kernel threw something that is not an exception");
-  }
+Napi::Value load(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  if (info.Length() != 1 || !info[0].IsString())
+    throw Napi::TypeError::New(env, "loadLibrary(path) takes the absolute path of a library");
+  return load_library(env, instance(env).libraries, info[0].As<Napi::String>());
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
@@ -97,7 +81,8 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["kernels"] = Napi::Function::New<guarded<kernels>>(env, "kernels");
   exports["info"] = Napi::Function::New<guarded<describe>>(env, "info");
   exports["setIsa"] = Napi::Function::New<guarded<set_isa>>(env, "setIsa");
-  exports["call"] = Napi::Function::New<guarded<call>>(env, "call");
+  exports["call"] = Napi::Function::New<guarded<call_builtin>>(env, "call");
+  exports["loadLibrary"] = Napi::Function::New<guarded<load>>(env, "loadLibrary");
   return exports;
 }
 

@@ -77,15 +77,17 @@ void expect_count(Napi::Env env, const imago_kernel& kernel, const char* what, s
 
 }  // namespace
 
-const Entry& unpack(Napi::Env env, napi_value name, napi_value buffers, napi_value scalars, Arguments& arguments) {
+const Entry& find_kernel(Napi::Env env, napi_value name) {
   char text[64];
   size_t length = 0;
   if (napi_get_value_string_utf8(env, name, text, sizeof text, &length) != napi_ok)
     throw Napi::TypeError::New(env, "call: the first argument is the name of a kernel");
   const Entry* entry = find({text, length});
   if (entry == nullptr) throw Napi::Error::New(env, "call: there is no kernel named '" + std::string(text, length) + "'");
-  const imago_kernel& kernel = *entry->description;
+  return *entry;
+}
 
+void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_value scalars, Arguments& arguments) {
   expect_count(env, kernel, "buffers", kernel.buffer_count, length_of(env, kernel, buffers, "buffers"));
   expect_count(env, kernel, "scalars", kernel.scalar_count, length_of(env, kernel, scalars, "scalars"));
   // Scalars first: reading an element may run JavaScript (a getter), which could detach a buffer seen before.
@@ -99,7 +101,6 @@ const Entry& unpack(Napi::Env env, napi_value name, napi_value buffers, napi_val
   for (uint32_t i = 0; i < kernel.buffer_count; i++) must(env, napi_get_element(env, buffers, i, &values[i]));
   for (uint32_t i = 0; i < kernel.buffer_count; i++)
     arguments.buffers[i] = unpack_buffer(env, kernel, kernel.buffers[i], values[i]);
-  return *entry;
 }
 
 }  // namespace imago

@@ -15,10 +15,13 @@ struct Arguments {
   double scalars[IMAGO_MAX_SCALARS];
 };
 
+/** The built-in kernel of this name; throws a JavaScript exception where there is none. */
+const Entry& find_kernel(Napi::Env env, napi_value name);
+
 /**
  * Reads every argument once, before anything is computed: a getter or a proxy cannot change them under the kernel.
  * Throws a JavaScript exception where there are too few or too many, or a buffer is detached or shared.
  */
-const Entry& unpack(Napi::Env env, napi_value name, napi_value buffers, napi_value scalars, Arguments& arguments);
+void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_value scalars, Arguments& arguments);
 
 }  // namespace imago

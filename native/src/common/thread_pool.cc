@@ -11,6 +11,9 @@
 namespace imago {
 namespace {
 
+/** Inside a task. A task that asks for the pool again computes alone: trying the lock that one holds oneself is undefined. */
+thread_local bool in_task = false;
+
 struct Job {
   void (*task)(void*, size_t);
   void* context;
@@ -18,7 +21,10 @@ struct Job {
   std::atomic<size_t> next{0};
 
   void work() {
+    const bool nested = in_task;
+    in_task = true;
     for (size_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(context, i);
+    in_task = nested;
   }
 };
 
@@ -110,7 +116,7 @@ bool configure_threads(const char* text) {
 
 void parallel_for(size_t count, void (*task)(void*, size_t), void* context) {
   Job job{task, context, count, {}};
-  if (count < 2 || thread_count() < 2) return job.work();
+  if (count < 2 || in_task || thread_count() < 2) return job.work();
   pool().run(job);
 }
 

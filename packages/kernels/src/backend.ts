@@ -98,7 +98,8 @@ function warnOnce(): void {
   )
 }
 
-function whyNoAddon(): string {
+/** Why there is no addon, in one line. */
+export function whyNoAddon(): string {
   const { attempts } = native()
   return `no native addon (${attempts.map(({ path, reason }) => (path === null ? reason : `${path}: ${reason}`)).join('; ')})`
 }
@@ -109,7 +110,7 @@ function addonInfo(): { isa: string; isas: readonly string[]; threads: number } 
 }
 
 /** `labels: 12 in row 5 is not a class` → ArgumentError, other refused rows → NumericError, the rest as it came. */
-function typed(caller: string, error: unknown): unknown {
+export function typed(caller: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const match = /^(?:\w+: )?(labels|rowWeights|student|teacher|logits): (\S+) (.*row \d+)/.exec(error.message)
   if (match === null) return error

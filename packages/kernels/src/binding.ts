@@ -1,3 +1,5 @@
+import type { KernelDescription } from './libraries/kernel-library.js'
+
 /** What a kernel reads or writes: a typed array, or null for an argument that was left out. */
 export type KernelBuffer =
   | Float32Array
@@ -24,4 +26,18 @@ export interface Binding {
   setIsa(isa: string): void
   /** Run a kernel. Throws an Error with the kernel's message where it refuses (for instance NaN in row 3). */
   call(kernel: string, buffers: KernelBuffer[], scalars: readonly number[]): void
+  /** Open a library of kernels at an absolute path. Throws an Error with `field`, `expected` and `got` where its table is refused. */
+  loadLibrary(path: string): NativeLibrary
+}
+
+/** A library of kernels as the addon describes it. */
+export interface NativeLibrary {
+  readonly name: string
+  readonly version: string
+  readonly kernels: readonly NativeKernel[]
+}
+
+export interface NativeKernel extends KernelDescription {
+  /** Run it on the CPU: buffers and scalars by position. Missing where it has no CPU function. */
+  readonly call?: (buffers: readonly KernelBuffer[], scalars: readonly number[]) => void
 }

@@ -1,5 +1,5 @@
 export { type Backend, type BackendName, type BackendReport, backends, useBackend } from './backend.js'
-export type { Binding, KernelBuffer } from './binding.js'
+export type { Binding, KernelBuffer, NativeKernel, NativeLibrary } from './binding.js'
 export { type AdamwOptions, adamw } from './faces/adamw.js'
 export { type CrossEntropyOptions, crossEntropy, type RowLoss } from './faces/cross_entropy.js'
 export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'
@@ -15,6 +15,14 @@ export { type SquaredNormOptions, squaredNorm } from './faces/squared_norm.js'
 export type { WeightOptions } from './faces/weights.js'
 export { checkTemperature } from './guard.js'
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './half.js'
+export type { NamedBuffers, NamedScalars } from './libraries/checked-call.js'
+export type {
+  BufferDescription,
+  KernelDescription,
+  KernelLibrary,
+  ScalarDescription,
+} from './libraries/kernel-library.js'
+export { loadKernels } from './libraries/load-kernels.js'
 export { type LoadAttempt, type Loaded, native } from './loader/load.js'
 export { type Kernel, reference } from './reference/index.js'
 export { type KernelName, type KernelOf, signatures } from './signatures.js'

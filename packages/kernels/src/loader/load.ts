@@ -4,6 +4,7 @@ import { resolve as resolvePath } from 'node:path'
 import type { Binding } from '../binding.js'
 import { candidates, type Surroundings } from './candidates.js'
 import { libc } from './libc.js'
+import { truncated } from './truncated.js'
 
 /** The version of the C ABI (IMAGO_ABI_VERSION in native/include/imago/kernel.h) that these faces speak. */
 export const abiVersion = 2
@@ -59,6 +60,8 @@ export function search(surroundings: Surroundings, load: (path: string) => unkno
 function open(path: string, load: (path: string) => unknown): Binding | string {
   if (!existsSync(path)) return 'no such file'
   try {
+    const missing = truncated(path)
+    if (missing !== null) return missing
     const binding = load(path) as Partial<Binding>
     if (typeof binding.call !== 'function' || typeof binding.kernels !== 'function')
       return 'is not an addon of imago (it exports no kernels)'

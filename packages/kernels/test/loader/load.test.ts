@@ -59,6 +59,19 @@ describe('the places of the addon', () => {
   })
 })
 
+// The system's loader would end the process (SIGBUS) at the first page that the file does not have.
+test.skipIf(process.platform !== 'linux' || native().path === null)('row 19: an addon truncated anywhere', () => {
+  const whole = readFileSync(native().path!)
+  for (const share of [0.001, 0.1, 0.3, 0.5, 0.8, 0.9, 0.999]) {
+    const path = join(folder, `truncated-${share}.node`)
+    writeFileSync(path, whole.subarray(0, Math.floor(whole.length * share)))
+    const { binding, attempts } = search({ ...linux, env: { IMAGO_NATIVE_PATH: path } }, createRequire(import.meta.url))
+    expect(binding).toBeNull()
+    expect(attempts[0]!.reason).toMatch(/^is truncated: \d+ of at least \d+ bytes are there$/)
+    rmSync(path)
+  }
+})
+
 describe('what does not load says why', () => {
   const load = createRequire(import.meta.url)
   const at = (path: string) => search({ ...linux, env: { IMAGO_NATIVE_PATH: path } }, load)

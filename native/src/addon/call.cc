@@ -1,0 +1,30 @@
+#include "addon/call.h"
+
+#include <string>
+
+#include "common/floating_point.h"
+#include "common/guarded_parallel_for.h"
+
+namespace imago {
+
+void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars) {
+  Arguments arguments;
+  unpack(env, kernel, buffers, scalars, arguments);
+  const std::string problem = check(kernel, arguments.buffers, arguments.scalars);
+  if (!problem.empty()) throw Napi::Error::New(env, problem);
+
+  char message[512] = "";
+  const imago_call kernel_call = {sizeof kernel_call, arguments.buffers,    arguments.scalars, message,
+                                  sizeof message,     guarded_parallel_for, nullptr};
+  int status;
+  {
+    const DefaultFloatingPoint environment;
+    status = function(&kernel_call);
+  }
+  if (status == 0) return;
+  message[sizeof message - 1] = '\0';
+  if (message[0] != '\0') throw Napi::Error::New(env, message);
+  throw Napi::Error::New(env, std::string(kernel.name) + ": status " + std::to_string(status) + " without a message");
+}
+
+}  // namespace imago
