@@ -29,6 +29,15 @@ const calls = {
     [numbers(n, 9, 1), numbers(n, 9, 2), labels(rows, classes), null, f32(n), new Float64Array(3)],
     [rows, classes, 4, 0.3, -100, 0],
   ],
+  linear_soft_target_loss: [
+    [
+      ...[numbers(301 * 300, 1, 1), numbers(403 * 300, 0.3, 2), numbers(403, 1, 3), null],
+      ...[numbers(301 * 33, 1, 4), numbers(403 * 33, 1, 5), null],
+      ...[labels(301, 403), numbers(301, 0.2, 6).map((x) => x + 1)],
+      ...[f32(301 * 300), f32(403 * 300), f32(403), new Float64Array(3)],
+    ],
+    [301, 403, 300, 33, 4, 0.3, -100, 0, 0, 130],
+  ],
   cross_entropy: [
     [numbers(tall * wide, 9, 1), labels(tall, wide), null, f32(tall * wide), new Float64Array(1)],
     [tall, wide, 0.1, -100],

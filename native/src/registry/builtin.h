@@ -3,12 +3,14 @@
 #pragma once
 #include <cstddef>
 
+#include "registry/builtin/linear.h"
 #include "registry/builtin/losses.h"
 #include "registry/builtin/noise.h"
 #include "registry/builtin/optimizers.h"
 
 #define IMAGO_KERNELS(X)     \
   IMAGO_LOSS_KERNELS(X)      \
+  IMAGO_LINEAR_KERNELS(X)    \
   IMAGO_OPTIMIZER_KERNELS(X) \
   IMAGO_NOISE_KERNELS(X)
 
@@ -21,6 +23,7 @@ struct Family {
 
 inline constexpr Family families[] = {
     {loss_kernels, sizeof loss_kernels / sizeof *loss_kernels},
+    {linear_kernels, sizeof linear_kernels / sizeof *linear_kernels},
     {optimizer_kernels, sizeof optimizer_kernels / sizeof *optimizer_kernels},
     {noise_kernels, sizeof noise_kernels / sizeof *noise_kernels},
 };

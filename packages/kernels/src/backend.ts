@@ -112,7 +112,10 @@ function addonInfo(): { isa: string; isas: readonly string[]; threads: number } 
 /** `labels: 12 in row 5 is not a class` → ArgumentError, other refused rows → NumericError, the rest as it came. */
 export function typed(caller: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
-  const match = /^(?:\w+: )?(labels|rowWeights|student|teacher|logits): (\S+) (.*row \d+)/.exec(error.message)
+  const match =
+    /^(?:\w+: )?(labels|rowWeights|logits|(?:student|teacher)(?:Hidden|Weight|Bias)?): (\S+) (.*row \d+)/.exec(
+      error.message,
+    )
   if (match === null) return error
   const [, buffer, value, where] = match as unknown as [string, string, string, string]
   const options = { cause: error }
@@ -120,5 +123,6 @@ export function typed(caller: string, error: unknown): unknown {
     return new ArgumentError(caller, buffer, `a class, −1 or ignoreIndex ${where}`, Number(value), options)
   if (buffer === 'rowWeights')
     return new ArgumentError(caller, buffer, `finite and ≥ 0 ${where}`, Number(value), options)
-  return new NumericError(`${caller}: "${buffer}"`, `${value} ${where}; give the row weight 0 to leave it out`)
+  const remedy = /Weight|Bias/.test(buffer) ? '' : '; give the row weight 0 to leave it out'
+  return new NumericError(`${caller}: "${buffer}"`, `${value} ${where}${remedy}`)
 }

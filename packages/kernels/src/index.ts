@@ -6,6 +6,13 @@ export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'
 export { type EmaOptions, ema } from './faces/ema.js'
 export { type JitterOptions, jitter } from './faces/jitter.js'
 export { type KlDivergenceOptions, klDivergence } from './faces/kl_divergence.js'
+export {
+  type GradientName,
+  type LinearHead,
+  type LinearSoftTargetLoss,
+  type LinearSoftTargetLossOptions,
+  linearSoftTargetLoss,
+} from './faces/linear_soft_target_loss.js'
 export { type LogitRegressionOptions, logitRegression } from './faces/logit_regression.js'
 export type { LabelOptions, RowOptions } from './faces/rows.js'
 export { type SgdOptions, sgd } from './faces/sgd.js'

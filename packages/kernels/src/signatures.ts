@@ -35,6 +35,43 @@ export const signatures = {
     ],
     scalars: ['rows', 'classes', 'temperature', 'hardWeight', 'ignoreIndex', 'teacherType'],
   },
+  /**
+   * soft_target_loss of the logits z = h·Wᵀ + b (student: hidden states h RxD, weight W CxD) against logits given as a matrix or as
+   * hidden states RxE, weight CxE and bias of a teacher, and its gradients by h, W and b, each optional. No logit matrix is made:
+   * chunkRows rows at a time, 0: as many as 64 MiB of logits. A bias may be −∞; h and W must be finite. Types: hidden states and
+   * weight of one side have one, 0 float32, 1 float16, 2 bfloat16; teacherType is that of teacherLogits where those are given.
+   * hiddenGradient may be studentHidden's own buffer where that is float32. Logits beyond float32 are refused as
+   * `student: logits beyond float32 in row <r>`, when outputs may have been written; everything else before.
+   */
+  linear_soft_target_loss: {
+    buffers: [
+      'studentHidden RxD f32|u16',
+      'studentWeight CxD f32|u16',
+      'studentBias? C f32',
+      'teacherLogits? RxC f32|u16',
+      'teacherHidden? RxE f32|u16',
+      'teacherWeight? CxE f32|u16',
+      'teacherBias? C f32',
+      'labels? R i32',
+      'rowWeights? R f32',
+      'hiddenGradient? RxD f32',
+      'weightGradient? CxD f32',
+      'biasGradient? C f32',
+      'result 3 f64',
+    ],
+    scalars: [
+      'rows',
+      'classes',
+      'depth',
+      'teacherDepth',
+      'temperature',
+      'hardWeight',
+      'ignoreIndex',
+      'studentType',
+      'teacherType',
+      'chunkRows',
+    ],
+  },
   /** result = [value]; smoothing ε: targets (1−ε)·onehot + ε/C. */
   cross_entropy: {
     buffers: ['student RxC f32', 'labels R i32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],

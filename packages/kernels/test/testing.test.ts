@@ -144,6 +144,54 @@ test('the harness finds a wrong lane order, a shift the other way and a forgotte
   expect(failed(parityAt('sgd', unlimited))).toMatch(/max-norm by (row|column): parameter/)
 })
 
+describe('the harness finds a linear_soft_target_loss that', () => {
+  const linear = reference.linear_soft_target_loss
+  test.each<[string, RegExp, Kernel]>([
+    [
+      'forgets a row in the gradient of the weight',
+      /50 x 33 x 40.*: weightGradient/,
+      (b, s) => {
+        const hidden = b[0]!.slice() as Float32Array
+        linear(b, s)
+        const rest = b.map((buffer) => buffer?.slice() ?? null)
+        ;(rest[0] as Float32Array).set(hidden.fill(0, s[2]! * (s[0]! - 1)))
+        linear(rest, s)
+        b[10]?.set(rest[10] as never)
+      },
+    ],
+    [
+      'sums a gradient in half precision',
+      /hiddenGradient/,
+      (b, s) => {
+        linear(b, s)
+        const words = b[9] && new Uint32Array(b[9].buffer, b[9].byteOffset, b[9].length)
+        words?.forEach((word, i) => {
+          words[i] = word & 0xffff0000
+        })
+      },
+    ],
+    [
+      'leaves the bias of the teacher out',
+      /teacher's head: result\[1\]/,
+      (b, s) => linear(Object.assign([...b], { 6: null }), s),
+    ],
+    [
+      'takes the mean of the chunks',
+      /chunks of 7.*: (result|biasGradient)/,
+      (b, s) => {
+        linear(b, s)
+        const chunks = s[9] ? Math.ceil(s[0]! / s[9]) : 1
+        for (const sums of [b[11], b[12]] as (Float32Array | null)[])
+          sums?.set(sums.map((x) => x * (1 + 1e-3 * (chunks - 1))))
+      },
+    ],
+  ])('%s', (_, finds, wrong) => {
+    const table = parityTables.linear_soft_target_loss
+    const cases = table.cases.filter(({ name }) => /50 x 33 x 40/.test(name))
+    expect(failed(parityOf('linear', { ...table, cases }, linear, wrong))).toMatch(finds)
+  })
+})
+
 test('every tolerance tells its story', () => {
   for (const { story } of Object.values(tolerances)) expect(story.length).toBeGreaterThan(20)
 })

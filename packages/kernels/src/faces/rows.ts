@@ -61,7 +61,7 @@ export function ignoreIndexOf(caller: string, options: LabelOptions): number {
   return whole(caller, 'ignoreIndex', options.ignoreIndex ?? -100, -(2 ** 31), 2 ** 31 - 1)
 }
 
-function checkWeights(caller: string, weights: Float32Array | null): void {
+export function checkWeights(caller: string, weights: Float32Array | null): void {
   if (weights === null) return
   for (let r = 0; r < weights.length; r++)
     if (!(weights[r]! >= 0 && weights[r]! < Number.POSITIVE_INFINITY))

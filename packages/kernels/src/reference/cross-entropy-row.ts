@@ -2,13 +2,14 @@
  * One row: q = softmax(student), t = (1−ε)·onehot(label) + ε/C. Returns −Σ t·log q in nats and writes q − t.
  */
 export function crossEntropyRow(
-  student: Float32Array,
+  student: Float32Array | Float64Array,
   label: number,
   smoothing: number,
   difference: Float64Array,
 ): number {
   const classes = student.length
-  const max = student.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+  let max = Number.NEGATIVE_INFINITY
+  for (const value of student) max = Math.max(max, value)
   const first = student.indexOf(max)
   let others = 0
   let withoutLabel = 0

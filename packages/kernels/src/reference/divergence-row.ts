@@ -8,8 +8,8 @@ import { logSoftmaxRow } from './log-softmax-row.js'
  * and not of two logarithms, so that T²·KL and T·(q − p) keep their digits.
  */
 export function divergenceRow(
-  student: Float32Array,
-  teacher: Float32Array,
+  student: Float32Array | Float64Array,
+  teacher: Float32Array | Float64Array,
   temperature: number,
   difference: Float64Array,
 ): number {
@@ -42,8 +42,8 @@ export function divergenceRow(
  * p are far apart and log q − log p serves.
  */
 function closeLogRatio(
-  student: Float32Array,
-  teacher: Float32Array,
+  student: Float32Array | Float64Array,
+  teacher: Float32Array | Float64Array,
   temperature: number,
   logP: Float64Array,
 ): Float64Array | null {

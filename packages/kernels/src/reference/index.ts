@@ -6,6 +6,7 @@ import { dropoutMask } from './dropout_mask.js'
 import { ema } from './ema.js'
 import { jitter } from './jitter.js'
 import { klDivergence } from './kl_divergence.js'
+import { linearSoftTargetLoss } from './linear_soft_target_loss.js'
 import { logitRegression } from './logit_regression.js'
 import { sgd } from './sgd.js'
 import { softTargetLoss } from './soft_target_loss.js'
@@ -19,6 +20,7 @@ export type Kernel = (buffers: readonly KernelBuffer[], scalars: readonly number
 export const reference: { readonly [name in KernelName]: Kernel } = {
   softmax: softmax as unknown as Kernel,
   soft_target_loss: softTargetLoss as unknown as Kernel,
+  linear_soft_target_loss: linearSoftTargetLoss as unknown as Kernel,
   cross_entropy: crossEntropy as unknown as Kernel,
   kl_divergence: klDivergence as unknown as Kernel,
   logit_regression: logitRegression as unknown as Kernel,

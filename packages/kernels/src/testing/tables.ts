@@ -1,4 +1,5 @@
 import type { KernelName } from '../signatures.js'
+import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { dropoutMaskTable, jitterTable } from './cases/noise.js'
 import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
@@ -9,6 +10,7 @@ import type { ParityTable } from './parity-case.js'
 export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   softmax: softmaxTable,
   soft_target_loss: softTargetLossTable,
+  linear_soft_target_loss: linearSoftTargetLossTable,
   cross_entropy: crossEntropyTable,
   kl_divergence: klDivergenceTable,
   logit_regression: logitRegressionTable,

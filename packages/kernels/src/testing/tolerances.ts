@@ -13,6 +13,7 @@ export type ToleranceName =
   | 'probability'
   | 'logProbability'
   | 'elementwise'
+  | 'dot'
   | 'float64Sum'
   | 'exact'
 
@@ -58,6 +59,14 @@ export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
     absolute: 1e-37,
     relative: 1e-6,
     story: 'A handful of float32 operations an element; their order is free (fused multiply-add or not).',
+  },
+  /** Scale: √K·Σ|aᵢ·bᵢ|, of K products. */
+  dot: {
+    absolute: 0,
+    relative: 6e-8,
+    story:
+      'K roundings of at most 2⁻²⁴ of a partial sum, in whatever order; as good as random they grow like √K, not like K. ' +
+      'No partial sum is above Σ|aᵢ·bᵢ|.',
   },
   float64Sum: {
     absolute: 0,

@@ -1,0 +1,153 @@
+import { decodeBfloat16, decodeFloat16 } from '../half.js'
+import { crossEntropyRow } from './cross-entropy-row.js'
+import { divergenceRow } from './divergence-row.js'
+import { checkFinite, checkLabels, checkLogits, rowCounts, total } from './rows.js'
+
+type Numbers = Float32Array | Uint16Array
+
+/**
+ * soft_target_loss of z = h·Wᵀ + b, with all logits in memory, and by the chain rule from g = dvalue/dz: dvalue/dh = g·W,
+ * dvalue/dW = gᵀ·h, dvalue/db = Σ_rows g.
+ */
+export function linearSoftTargetLoss(
+  [
+    studentHidden,
+    studentWeight,
+    studentBias,
+    teacherLogits,
+    teacherHidden,
+    teacherWeight,
+    teacherBias,
+    labels,
+    rowWeights,
+    hiddenGradient,
+    weightGradient,
+    biasGradient,
+    result,
+  ]: readonly [
+    Numbers,
+    Numbers,
+    Float32Array | null,
+    Numbers | null,
+    Numbers | null,
+    Numbers | null,
+    Float32Array | null,
+    Int32Array | null,
+    Float32Array | null,
+    Float32Array | null,
+    Float32Array | null,
+    Float32Array | null,
+    Float64Array,
+  ],
+  [rows, classes, depth, teacherDepth, temperature, hardWeight, ignoreIndex, studentType, teacherType]: readonly [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ],
+): void {
+  const counts = rowCounts(rows, rowWeights, labels, ignoreIndex)
+  const weightSum = total(counts)
+  checkLabels(labels, classes, counts)
+  const h = decode(studentHidden, studentType)
+  const weight = decode(studentWeight, studentType)
+  checkLayer('student', h, weight, studentBias, counts, classes)
+  let teacher: Float32Array | Float64Array
+  if (teacherLogits !== null) {
+    teacher = decode(teacherLogits, teacherType)
+    checkLogits('teacher', teacher, counts)
+  } else {
+    const hidden = decode(teacherHidden!, teacherType)
+    const matrix = decode(teacherWeight!, teacherType)
+    checkLayer('teacher', hidden, matrix, teacherBias, counts, classes)
+    teacher = linear(hidden, matrix, teacherBias, rows, classes, teacherDepth)
+    checkRange('teacher', teacher, counts)
+  }
+  const student = linear(h, weight, studentBias, rows, classes, depth)
+  checkRange('student', student, counts)
+
+  let soft = 0
+  let hard = 0
+  const dHidden = new Float64Array(rows * depth)
+  const dWeight = new Float64Array(classes * depth)
+  const dBias = new Float64Array(classes)
+  const softDifference = new Float64Array(classes)
+  const hardDifference = new Float64Array(classes)
+  for (let r = 0; r < rows; r++) {
+    if (counts[r] === 0) continue
+    const w = counts[r]! / weightSum
+    const z = student.subarray(r * classes, (r + 1) * classes)
+    const v = teacher.subarray(r * classes, (r + 1) * classes)
+    soft += w * temperature * (temperature * divergenceRow(z, v, temperature, softDifference))
+    const label = labels === null ? -1 : labels[r]!
+    if (label === -1) hardDifference.fill(0)
+    else hard += w * crossEntropyRow(z, label, 0, hardDifference)
+    for (let c = 0; c < classes; c++) {
+      const g = w * ((1 - hardWeight) * temperature * softDifference[c]! + hardWeight * hardDifference[c]!)
+      dBias[c]! += g
+      for (let d = 0; d < depth; d++) {
+        dHidden[r * depth + d]! += g * weight[c * depth + d]!
+        dWeight[c * depth + d]! += g * h[r * depth + d]!
+      }
+    }
+  }
+  hiddenGradient?.set(dHidden)
+  weightGradient?.set(dWeight)
+  biasGradient?.set(dBias)
+  // A term with the factor 0 is not there: 0·∞ would be NaN.
+  result[0] = (hardWeight < 1 ? (1 - hardWeight) * soft : 0) + (hardWeight > 0 ? hardWeight * hard : 0)
+  result[1] = soft
+  result[2] = hard
+}
+
+/** hidden [R, D]·weightᵀ [D, C] + bias. Rows that are left out come along; nobody looks at them. */
+function linear(
+  hidden: Float32Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  rows: number,
+  classes: number,
+  depth: number,
+): Float64Array {
+  const logits = new Float64Array(rows * classes)
+  for (let r = 0; r < rows; r++)
+    for (let c = 0; c < classes; c++) {
+      let sum = bias === null ? 0 : bias[c]!
+      for (let d = 0; d < depth; d++) sum += hidden[r * depth + d]! * weight[c * depth + d]!
+      logits[r * classes + c] = sum
+    }
+  return logits
+}
+
+function checkLayer(
+  side: 'student' | 'teacher',
+  hidden: Float32Array,
+  weight: Float32Array,
+  bias: Float32Array | null,
+  counts: Float64Array,
+  classes: number,
+): void {
+  checkFinite(`${side}Hidden`, hidden, counts)
+  checkFinite(`${side}Weight`, weight, new Float64Array(classes).fill(1))
+  if (bias !== null) checkLogits(`${side}Bias`, bias, Float64Array.of(1))
+}
+
+/** Refuse logits that float32 does not hold. */
+function checkRange(name: string, logits: Float64Array, counts: Float64Array): void {
+  const classes = logits.length / counts.length
+  for (let i = 0; i < logits.length; i++) {
+    const r = Math.floor(i / classes)
+    if (counts[r] !== 0 && Math.fround(logits[i]!) === Number.POSITIVE_INFINITY)
+      throw new Error(`${name}: logits beyond float32 in row ${r}`)
+  }
+}
+
+function decode(values: Numbers, type: number): Float32Array {
+  if (values instanceof Float32Array) return values
+  return Float32Array.from(values, type === 1 ? decodeFloat16 : decodeBfloat16)
+}
