@@ -3,7 +3,12 @@
 //   IMAGO_NATIVE=auto      (default) build; without a compiler or CMake warn and succeed: the TypeScript kernels serve then
 //   IMAGO_NATIVE=off       do nothing
 //   IMAGO_NATIVE=required  a build that fails is an error
-//   IMAGO_CUDA=1           ask for the CUDA kernels too (this version has none, and says so)
+//   IMAGO_CUDA=auto        (default) native/build/Release/imago_cuda.so too, where nvcc works; says why not otherwise
+//   IMAGO_CUDA=1           without nvcc the build fails
+//   IMAGO_CUDA=0           no CUDA
+//   IMAGO_CUDA_ARCHS       for which architectures, as CMake lists them: "75-real;80-real;90"
+//
+// `node build.mjs --emulation` builds imago_cuda_emulated.so as well: the CUDA kernels over an emulated device, for tests.
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -13,6 +18,11 @@ const here = import.meta.dirname
 const output = path.join(here, 'build', 'Release', 'imago_native.node')
 const mode = process.env.IMAGO_NATIVE ?? 'auto'
 
+const cuda = { auto: 'auto', 1: 'on', 0: 'off' }[process.env.IMAGO_CUDA || 'auto']
+if (cuda === undefined) {
+  console.error(`IMAGO_CUDA must be auto, 1 or 0; got ${process.env.IMAGO_CUDA}`)
+  process.exit(1)
+}
 if (!['auto', 'off', 'required'].includes(mode)) {
   console.error(`IMAGO_NATIVE must be auto, off or required; got ${mode}`)
   process.exit(1)
@@ -22,6 +32,7 @@ if (mode === 'off') {
   process.exit(0)
 }
 
+const options = { cwd: here, encoding: 'utf8', maxBuffer: 1 << 28 }
 const failure = build()
 if (failure === undefined) {
   console.log(`native: built ${path.relative(process.cwd(), output) || output}`)
@@ -36,7 +47,6 @@ if (failure === undefined) {
 
 /** The reason why there is no addon now, or undefined after a build. */
 function build() {
-  if (process.env.IMAGO_CUDA === '1') console.warn('native: IMAGO_CUDA=1: this version has no CUDA kernels; C++ only')
   let cmakeJs
   try {
     cmakeJs = path.join(
@@ -48,15 +58,29 @@ function build() {
     return 'cmake-js is not installed (npm ci installs it)'
   }
   if (spawnSync('cmake', ['--version']).status !== 0) return 'CMake was not found'
-  const run = spawnSync(process.execPath, [cmakeJs, 'compile', '--directory', here, '--parallel', '2'], {
-    cwd: here,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  })
-  if (run.status === 0 && existsSync(output)) return undefined
+  const settings = [`--CDIMAGO_CUDA=${cuda}`]
+  if (process.env.IMAGO_CUDA_ARCHS) settings.push(`--CDIMAGO_CUDA_ARCHS=${process.env.IMAGO_CUDA_ARCHS}`)
+  const run = spawnSync(
+    process.execPath,
+    [cmakeJs, 'compile', '--directory', here, '--parallel', '2', ...settings],
+    options,
+  )
   const log = `${run.stdout ?? ''}${run.stderr ?? ''}`
+  const noCuda = /no CUDA kernels: .*/.exec(log)
+  if (noCuda !== null) console.log(`native: ${noCuda[0]}; C++ only`)
+  if (run.status === 0 && existsSync(output)) return emulation()
   if (mode === 'required' || process.env.IMAGO_NATIVE_VERBOSE === '1') process.stderr.write(log)
   const lines = log.split('\n')
   const first = lines.find((line) => /CMake Error|error:|not available|not found/.test(line)) ?? lines.at(-1)
   return `cmake-js failed: ${first?.trim() ?? run.error?.message} (all of it: IMAGO_NATIVE=required node build.mjs)`
+}
+
+/** Where --emulation asks for it: why it could not be built, or undefined. */
+function emulation() {
+  if (!process.argv.includes('--emulation')) return undefined
+  const build = ['--build', path.join(here, 'build'), '--config', 'Release', '--parallel', '2']
+  const run = spawnSync('cmake', [...build, '--target', 'imago_cuda_emulated'], options)
+  if (run.status === 0) return undefined
+  process.stderr.write(`${run.stdout ?? ''}${run.stderr ?? ''}`)
+  return 'the emulated CUDA library could not be built'
 }

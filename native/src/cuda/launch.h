@@ -10,7 +10,12 @@
 #include <cstddef>
 #include <cstdint>
 
-#if !IMAGO_CUDA_EMULATION
+/** 0 in files of the host, which may include this too. */
+#if defined(__CUDACC__) || IMAGO_CUDA_EMULATION
+#define IMAGO_DEVICE_CODE 1
+#endif
+
+#if IMAGO_DEVICE_CODE && !IMAGO_CUDA_EMULATION
 /** The block's dynamic shared memory as `name`, a T*; 128-byte aligned. */
 #define IMAGO_SHARED(T, name)                                  \
   extern __shared__ __align__(128) unsigned char imago_shared[]; \
@@ -59,6 +64,7 @@ __device__ __forceinline__ uint16_t to_float16(float x) {
 }  // namespace imago::cuda
 #endif
 
+#if IMAGO_DEVICE_CODE
 namespace imago::cuda {
 
 /** The number that bfloat16 bits stand for. */
@@ -72,3 +78,4 @@ __device__ __forceinline__ uint16_t to_bfloat16(float x) {
 }
 
 }  // namespace imago::cuda
+#endif

@@ -30,6 +30,7 @@ struct Status {
 inline constexpr unsigned long long no_status = ~0ull;
 inline constexpr int status_call_shift = 50, status_row_shift = 18, status_problem_shift = 14, status_buffer_shift = 10;
 
+#if IMAGO_DEVICE_CODE
 /** Row `row` of the buffer at this position has a problem. Any thread may say so, any number of times. */
 __device__ __forceinline__ void report(const Status& status, uint32_t buffer, Problem problem, size_t row) {
   const unsigned long long least = row < 0xffffffffull ? row : 0xffffffffull;
@@ -42,5 +43,6 @@ __device__ __forceinline__ void report(const Status& status, uint32_t buffer, Pr
 __device__ __forceinline__ Problem problem_of(float x) {
   return x != x ? Problem::nan : x > 0 ? Problem::infinity : Problem::minus_infinity;
 }
+#endif
 
 }  // namespace imago::cuda
