@@ -1,13 +1,16 @@
 import { spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { startSide } from './side.mjs'
 
 const bench = join(import.meta.dirname, '..')
+const native = join(bench, '../native')
+const calls = join(native, `build/bench/imago_calls${process.platform === 'win32' ? '.exe' : ''}`)
 
 /**
- * The processes that take part in a row, by name, in the order of their turns: imago, imago on its other instruction sets,
+ * The processes that take part in a row, by name, in the order of their turns: imago, its other ways and instruction sets,
  * PyTorch's variants, the yardsticks. What cannot take part is in `left`, with its reason. `stop` ends them all.
  */
 export async function startContenders(row, { threads, cores, python, quick }) {
@@ -22,6 +25,7 @@ export async function startContenders(row, { threads, cores, python, quick }) {
   add('imago', process.execPath, node, { env: ours })
   const { backends } = await sides.get('imago').request('hello')
   const { isa: chosen, isas = [] } = backends.find(({ name }) => name === 'cpu')
+  for (const way of row.ways ?? []) add(`imago ${way}`, process.execPath, node, { env: ours, variant: way })
   for (const isa of row.isas ?? []) {
     if (isa === chosen) left[`imago ${isa}`] = 'it is what imago has'
     else if (!isas.includes(isa)) left[`imago ${isa}`] = 'this machine or build does not have it'
@@ -41,6 +45,11 @@ export async function startContenders(row, { threads, cores, python, quick }) {
     else add(name, python.command, [join(bench, 'peer/torch_peer.py')], { env: theirs, variant })
   }
 
+  if (row.yardsticks?.includes('C++')) {
+    const reason = buildCalls()
+    if (reason) left['C++'] = reason
+    else add('C++', calls, [], { env: ours })
+  }
   if (row.yardsticks?.includes('triad')) {
     const program = join(folder, 'triad')
     const reason = compile(join(bench, 'peer/triad.cc'), program)
@@ -55,6 +64,17 @@ export async function startContenders(row, { threads, cores, python, quick }) {
     rmSync(folder, { recursive: true, force: true })
   }
   return { sides, left, backends, stop }
+}
+
+/** Our kernels in a C++ program, built beside the addon. Why there is none now, or undefined. */
+function buildCalls() {
+  const { resolve } = createRequire(join(native, 'build.mjs'))
+  const cmakeJs = join(dirname(resolve('cmake-js/package.json')), 'bin/cmake-js')
+  const args = [cmakeJs, 'compile', '--directory', native, '--target', 'imago_calls', '--parallel', '2']
+  const { status, stdout, stderr } = spawnSync(process.execPath, args, { cwd: native, encoding: 'utf8' })
+  if (status === 0 && existsSync(calls)) return undefined
+  const lines = `${stdout}${stderr}`.trim().split('\n')
+  return `cmake-js fails: ${lines.find((line) => /CMake Error|error:|not found/.test(line)) ?? lines.at(-1)}`
 }
 
 /** Why there is no program now, or undefined. */

@@ -10,12 +10,12 @@ let clock = false
 
 const ops = {
   hello: () => ({ node: process.version, backends: backends() }),
-  async prepare({ row, settings, folder, threads }) {
+  async prepare({ row, settings, folder, threads, variant }) {
     await prepared?.dispose?.()
     // Only where it is asked for: it costs what a small call costs.
     if (rows[row].overhead && !clock) installClock()
     clock ||= rows[row].overhead === true
-    prepared = await rows[row].prepare(settings, folder, { threads })
+    prepared = await rows[row].prepare(settings, folder, { threads, variant })
     return {}
   },
   async check({ folder, prefix }) {

@@ -17,7 +17,7 @@ export function tables({ title, contenders, comparisons }, results) {
   const columns = comparisons.map(nameOf)
   const share = results.some(({ overhead }) => overhead)
   const compared = {
-    title: `${title}: × is how many times faster than that, median of the rounds`,
+    title: `${title}: ${comparisons.some(({ minus }) => minus) ? 'how much longer it takes' : '× is how many times faster than that'}, median of the rounds`,
     head: ['case', 'threads', ...columns, ...(share ? ['JS'] : [])],
     lines: results.map((result) => {
       const cells = columns.map((column) => verdict(result.verdicts.find(({ name }) => name === column)))

@@ -38,6 +38,8 @@ export const cases = [
  * `torch.func.grad_and_value`, one graph for both and no autograd engine.
  */
 export const variants = ['eager', 'compile', 'gv']
+/** What --quick leaves out. */
+export const compiled = ['compile', 'gv']
 /** Instruction sets that take part besides the one that the processor gets. */
 export const isas = ['avx2']
 /** The same bytes with hardly any arithmetic: reads two arrays, writes one; with ordinary and with non-temporal stores. */
