@@ -57,6 +57,18 @@ function adamw(rows, columns, unitAxis, copied = false) {
   return { elements: n, call: () => addon.call('adamw', buffers, scalars) }
 }
 
+function drawn(kernel, n, parameter) {
+  const out = new Float32Array(n)
+  const buffers = kernel === 'dropout_mask' ? [out] : [normals(n), out]
+  return { elements: n, call: () => addon.call(kernel, buffers, [n, parameter, 1, 2, 0]) }
+}
+
+function converted(type, encode) {
+  const n = 1 << 20
+  const buffers = [normals(n), Uint16Array.from({ length: n }, (_, i) => i & 0x3fff)]
+  return { elements: n, call: () => addon.call('convert_half', buffers, [n, type, encode]) }
+}
+
 const one = new Float64Array(1)
 const contenders = {
   'call overhead: squared_norm of nothing': {
@@ -86,10 +98,16 @@ const contenders = {
     const x = normals(1_280_000)
     return { elements: x.length, call: () => addon.call('squared_norm', [x, one], [x.length]) }
   })(),
-  'dropout_mask 102k': (() => {
-    const out = new Float32Array(102_400)
-    return { elements: out.length, call: () => addon.call('dropout_mask', [out], [out.length, 0.5, 1, 2, 0]) }
-  })(),
+  'dropout_mask 102k': drawn('dropout_mask', 102_400, 0.5),
+  'dropout_mask 1M': drawn('dropout_mask', 1_048_576, 0.5),
+  'dropout 102k': drawn('dropout', 102_400, 0.5),
+  'dropout 1M': drawn('dropout', 1_048_576, 0.5),
+  'gaussian_noise 102k': drawn('gaussian_noise', 102_400, 0.1),
+  'gaussian_noise 1M': drawn('gaussian_noise', 1_048_576, 0.1),
+  'convert_half 1M to float16': converted(1, 1),
+  'convert_half 1M to bfloat16': converted(2, 1),
+  'convert_half 1M from float16': converted(1, 0),
+  'convert_half 1M from bfloat16': converted(2, 0),
   'jitter 128 x 28 x 28': (() => {
     const n = 128 * 784
     const [images, out] = [normals(n), new Float32Array(n)]

@@ -64,6 +64,18 @@ const calls = {
   ],
   squared_norm: [[numbers(n, 9, 1), new Float64Array(1)], [n]],
   dropout_mask: [[f32(n)], [n, 0.3, 1, 2, 2 ** 32 - 5]],
+  dropout: [
+    [numbers(n, 9, 1), f32(n)],
+    [n, 0.3, 1, 2, 2 ** 32 - 5],
+  ],
+  gaussian_noise: [
+    [numbers(n, 9, 1), f32(n)],
+    [n, 0.3, 1, 2, 2 ** 32 - 5],
+  ],
+  convert_half: [
+    [numbers(n, 9, 1), new Uint16Array(n)],
+    [n, 1, 1],
+  ],
   jitter: [
     [numbers(700 * 49, 1, 1), f32(700 * 49)],
     [700, 1, 7, 7, 2, 5, 6, 7],

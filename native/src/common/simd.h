@@ -94,6 +94,15 @@ IMAGO_INLINE void store_part(float* p, size_t count, F x) {
 }
 #endif
 
+/** The same for `count` ≤ W. */
+IMAGO_INLINE F load_lanes(const float* p, size_t count) { return count == W ? load(p) : load_part(p, count, 0); }
+IMAGO_INLINE void store_lanes(float* p, size_t count, F x) {
+  if (count == W)
+    store(p, x);
+  else
+    store_part(p, count, x);
+}
+
 // min and max give b where either is NaN: `max(limit, x)` keeps a NaN in x, `max(x, limit)` removes it.
 #if defined(__AVX512F__)
 #define IMAGO_INTRINSIC(name) _mm512_##name
@@ -199,19 +208,15 @@ IMAGO_INLINE void transpose(F (&rows)[W]) {
   }
 }
 
-IMAGO_INLINE Words16 load_words(const uint16_t* p) {
-  Words16 x;
-  memcpy(&x, p, sizeof x);
-  return x;
-}
-IMAGO_INLINE void store_words(uint16_t* p, Words16 x) { memcpy(p, &x, sizeof x); }
-/** The first `count` words, the others are 0; nothing behind them is touched. */
-IMAGO_INLINE Words16 load_words_part(const uint16_t* p, size_t count) {
+/** The first `count` ≤ W words, the others are 0; nothing behind them is touched. */
+IMAGO_INLINE Words16 load_words(const uint16_t* p, size_t count) {
   Words16 x{};
-  memcpy(&x, p, count * sizeof *p);
+  memcpy(&x, p, (count == W ? W : count) * sizeof *p);
   return x;
 }
-IMAGO_INLINE void store_words_part(uint16_t* p, size_t count, Words16 x) { memcpy(p, &x, count * sizeof *p); }
+IMAGO_INLINE void store_words(uint16_t* p, size_t count, Words16 x) {
+  memcpy(p, &x, (count == W ? W : count) * sizeof *p);
+}
 
 /** bfloat16 is the upper half of a float32. */
 IMAGO_INLINE F from_bfloat16(Words16 x) { return (F)(__builtin_convertvector(x, U) << 16); }

@@ -37,19 +37,31 @@ IMAGO_INLINE F second_order(F x) {
   return fma(p, x, all(0.5f));
 }
 
-/** ln x for normal x > 0: x = m·2ᵉ with m in [√½, √2), ln m = 2·atanh((m − 1)/(m + 1)). */
-IMAGO_INLINE F log(F x) {
-  const I bits = as_int(x);
-  const I exponent = (bits - 0x3f3504f3) >> 23;
-  const F m = as_float(bits - (exponent << 23));
-  const F s = (m - 1.0f) / (m + 1.0f);
+/** 2·atanh s = ln((1 + s)/(1 − s)) for |s| ≤ 0.1716. */
+IMAGO_INLINE F twice_atanh(F s) {
   const F t = s * s;
   F p = all(2.333344221e-01f);
   p = fma(p, t, all(2.855070829e-01f));
   p = fma(p, t, all(4.000012279e-01f));
   p = fma(p, t, all(6.666666865e-01f));
-  p = fma(p * t, s, s + s);
-  return fma(to_float(exponent), all(ln2), p);
+  return fma(p * t, s, s + s);
+}
+
+/** A normal x > 0 as m·2ᵉ with m in [√½, √2). */
+struct Scaled {
+  F m;
+  I exponent;
+};
+IMAGO_INLINE Scaled scaled(F x) {
+  const I bits = as_int(x);
+  const I exponent = (bits - 0x3f3504f3) >> 23;
+  return {as_float(bits - (exponent << 23)), exponent};
+}
+
+/** ln x for normal x > 0: ln m = 2·atanh((m − 1)/(m + 1)). */
+IMAGO_INLINE F log(F x) {
+  const Scaled y = scaled(x);
+  return fma(to_float(y.exponent), all(ln2), twice_atanh((y.m - 1.0f) / (y.m + 1.0f)));
 }
 
 /** ln(1 + t) for t ≥ 0, with t's relative precision near 0: what 1 + t rounds away is divided out again. */

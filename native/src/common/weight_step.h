@@ -9,14 +9,6 @@
 
 namespace imago::IMAGO_ISA {
 
-IMAGO_INLINE F load_lanes(const float* p, size_t count) { return count == W ? load(p) : load_part(p, count, 0); }
-IMAGO_INLINE void store_lanes(float* p, size_t count, F x) {
-  if (count == W)
-    store(p, x);
-  else
-    store_part(p, count, x);
-}
-
 /** Where the new weights go. */
 template <bool copied>
 struct Weights {
@@ -26,10 +18,7 @@ struct Weights {
   __attribute__((always_inline)) void write(size_t i, size_t count, F w) const {
     store_lanes(parameter + i, count, w);
     if constexpr (copied) {
-      if (count == W)
-        store_words(copy + i, to_bfloat16(w));
-      else
-        store_words_part(copy + i, count, to_bfloat16(w));
+      store_words(copy + i, count, to_bfloat16(w));
     }
   }
   __attribute__((always_inline)) void scale(size_t i, size_t count, F factor) const {

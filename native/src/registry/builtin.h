@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "registry/builtin/linear.h"
+#include "registry/builtin/data.h"
 #include "registry/builtin/losses.h"
 #include "registry/builtin/noise.h"
 #include "registry/builtin/optimizers.h"
@@ -12,7 +13,8 @@
   IMAGO_LOSS_KERNELS(X)      \
   IMAGO_LINEAR_KERNELS(X)    \
   IMAGO_OPTIMIZER_KERNELS(X) \
-  IMAGO_NOISE_KERNELS(X)
+  IMAGO_NOISE_KERNELS(X)     \
+  IMAGO_DATA_KERNELS(X)
 
 namespace imago {
 
@@ -26,6 +28,7 @@ inline constexpr Family families[] = {
     {linear_kernels, sizeof linear_kernels / sizeof *linear_kernels},
     {optimizer_kernels, sizeof optimizer_kernels / sizeof *optimizer_kernels},
     {noise_kernels, sizeof noise_kernels / sizeof *noise_kernels},
+    {data_kernels, sizeof data_kernels / sizeof *data_kernels},
 };
 
 /** The description of this name, or null. */

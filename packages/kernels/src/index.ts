@@ -1,9 +1,12 @@
 export { type Backend, type BackendName, type BackendReport, backends, useBackend } from './backend.js'
 export type { Binding, KernelBuffer, NativeKernel, NativeLibrary } from './binding.js'
 export { type AdamwOptions, adamw } from './faces/adamw.js'
+export { type ConvertHalfOptions, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './faces/convert_half.js'
 export { type CrossEntropyOptions, crossEntropy, type RowLoss } from './faces/cross_entropy.js'
+export { type DropoutOptions, dropout } from './faces/dropout.js'
 export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'
 export { type EmaOptions, ema } from './faces/ema.js'
+export { type GaussianNoiseOptions, gaussianNoise } from './faces/gaussian_noise.js'
 export { type JitterOptions, jitter } from './faces/jitter.js'
 export { type KlDivergenceOptions, klDivergence } from './faces/kl_divergence.js'
 export {

@@ -122,6 +122,13 @@ export const signatures = {
    * Element i takes 16 bits of Philox block ⌊i/8⌋: word ⌊(i mod 8)/2⌋, its lower half first; it is kept where bits ≥ t.
    */
   dropout_mask: { buffers: ['out n f32'], scalars: ['n', 'probability', 'key0', 'key1', 'block'] },
+  /** out = x times the mask that dropout_mask draws from the same stream; what is dropped is 0 whatever it was. out may be x. */
+  dropout: { buffers: ['x n f32', 'out n f32'], scalars: ['n', 'probability', 'key0', 'key1', 'block'] },
+  /**
+   * out = x + sigma·z, or sigma·z without x; out may be x. Elements 4b … 4b + 3 take Philox block b: with u = (word0 + ½)·2⁻³² and
+   * θ = 2π·word1·2⁻³² they are √(−2·ln u)·cos θ, √(−2·ln u)·sin θ, and the same of word2 and word3.
+   */
+  gaussian_noise: { buffers: ['x? n f32', 'out n f32'], scalars: ['n', 'sigma', 'key0', 'key1', 'block'] },
   /**
    * Each image [planes, height, width] moves by whole pixels (dx, dy) in [−shift, shift]², what comes in is 0. Image i takes Philox block i:
    * dx = ⌊word0·(2·shift+1)/2³²⌋ − shift, dy the same from word1. out may not be the input's buffer.
@@ -130,6 +137,11 @@ export const signatures = {
     buffers: ['images f32', 'out f32'],
     scalars: ['images', 'planes', 'height', 'width', 'shift', 'key0', 'key1', 'block'],
   },
+  /**
+   * half = single as float16 (halfType 1) or bfloat16 (2) where encode is 1: to nearest, ties to even, subnormal numbers kept, overflow
+   * infinite, NaN a NaN. encode 0: single = half, exact. The other buffer is read.
+   */
+  convert_half: { buffers: ['single n f32', 'half n u16'], scalars: ['n', 'halfType', 'encode'] },
 } as const
 
 export type KernelName = keyof typeof signatures

@@ -1,4 +1,4 @@
-import { decodeFloat16 } from '@imago/kernels'
+import { fromFloat16 } from '@imago/kernels'
 import { isType, NumericError, ShapeError, type Tensor, type TensorData, tensor, UnsupportedError } from '@imago/tensor'
 
 /** One number for each class and row, as float32 [rows, C]: other float types are converted, trailing dims of 1 dropped. */
@@ -16,7 +16,7 @@ export function scoresOf(name: string, value: Tensor, rows: number): Tensor<'flo
 function float32(name: string, value: Tensor): Float32Array {
   if (isType(value, 'float32')) return value.data
   if (isType(value, 'float64')) return Float32Array.from(value.data)
-  if (isType(value, 'float16')) return Float32Array.from(value.data, decodeFloat16)
+  if (isType(value, 'float16')) return fromFloat16({ x: value }).data
   throw new UnsupportedError(`output "${name}"`, `it is of type ${value.type}, not a floating point type`)
 }
 

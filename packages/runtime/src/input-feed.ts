@@ -1,3 +1,4 @@
+import { encodeFloat16 } from '@imago/kernels'
 import {
   ArgumentError,
   type DataType,
@@ -7,7 +8,6 @@ import {
   type TensorData,
   UnsupportedError,
 } from '@imago/tensor'
-import { encodeFloat16 } from './half.js'
 import type { InputMap } from './input-map.js'
 import { sameDims } from './ort-tensor.js'
 import type { Port } from './session.js'

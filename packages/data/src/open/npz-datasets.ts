@@ -1,5 +1,5 @@
-import { decodeFloat16 } from '@imago/kernels'
-import { FormatError, type Tensor, type TensorMap, tensor } from '@imago/tensor'
+import { fromFloat16 } from '@imago/kernels'
+import { FormatError, type Tensor, type TensorMap } from '@imago/tensor'
 import type { Dataset } from '../batch.js'
 import { type ImageOptions, imageDataset } from '../idx/idx-dataset.js'
 import { readNpz } from '../npy/read-npz.js'
@@ -35,8 +35,7 @@ function part(path: string, arrays: TensorMap, which: keyof typeof inputs, optio
   if (x.dims.length === 0) throw new FormatError(path, 'its inputs are one number; rows are needed')
   if (y !== undefined && y.dims.join() !== `${x.dims[0]}`)
     throw new FormatError(path, `has labels [${y.dims.join(', ')}] for ${x.dims[0]} rows of inputs`)
-  const pixels =
-    x.type === 'float16' ? tensor('float32', x.dims, Float32Array.from(x.data as Uint16Array, decodeFloat16)) : x
+  const pixels = x.type === 'float16' ? fromFloat16({ x }) : x
   return imageDataset(pixels, y, { shape: x.dims.slice(1), ...options })
 }
 

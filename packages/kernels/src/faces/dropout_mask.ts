@@ -1,6 +1,7 @@
 import { ArgumentError, dims, elementCount, type Rng, type Tensor, tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
-import { fraction, memory, whole } from '../guard.js'
+import { memory, whole } from '../guard.js'
+import { dropProbability } from './drop.js'
 
 export interface DropoutMaskOptions {
   /** The dims of the mask; or `out`. */
@@ -28,9 +29,7 @@ export function dropoutMask(options: DropoutMaskOptions): Tensor<'float32'> {
   dims(caller, { out: [out, '...', 'float32'] })
   for (const size of shape) whole(caller, 'dims', size, 0, Number.MAX_SAFE_INTEGER)
   dims(caller, { out: [out, shape.join(' ')] })
-  fraction(caller, 'probability', probability, true)
-  if (Math.round(65536 * probability) === 65536)
-    throw new ArgumentError(caller, 'probability', 'at most 1 − 2⁻¹⁷: nothing would be kept', probability)
+  dropProbability(caller, probability)
   const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(elementCount(shape))
   const { key, block } = rng.reserve(Math.ceil(written.length / 8))
   if (written.length > 0)

@@ -1,9 +1,12 @@
 import type { KernelBuffer } from '../binding.js'
 import type { KernelName } from '../signatures.js'
 import { adamw } from './adamw.js'
+import { convertHalf } from './convert_half.js'
 import { crossEntropy } from './cross_entropy.js'
+import { dropout } from './dropout.js'
 import { dropoutMask } from './dropout_mask.js'
 import { ema } from './ema.js'
+import { gaussianNoise } from './gaussian_noise.js'
 import { jitter } from './jitter.js'
 import { klDivergence } from './kl_divergence.js'
 import { linearSoftTargetLoss } from './linear_soft_target_loss.js'
@@ -29,5 +32,8 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   ema: ema as unknown as Kernel,
   squared_norm: squaredNorm as unknown as Kernel,
   dropout_mask: dropoutMask as unknown as Kernel,
+  dropout: dropout as unknown as Kernel,
+  gaussian_noise: gaussianNoise as unknown as Kernel,
   jitter: jitter as unknown as Kernel,
+  convert_half: convertHalf as unknown as Kernel,
 }

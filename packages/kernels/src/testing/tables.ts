@@ -1,7 +1,8 @@
 import type { KernelName } from '../signatures.js'
+import { convertHalfTable } from './cases/data.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
-import { dropoutMaskTable, jitterTable } from './cases/noise.js'
+import { dropoutMaskTable, dropoutTable, gaussianNoiseTable, jitterTable } from './cases/noise.js'
 import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
 import { softmaxTable } from './cases/softmax.js'
 import type { ParityTable } from './parity-case.js'
@@ -19,5 +20,8 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   ema: emaTable,
   squared_norm: squaredNormTable,
   dropout_mask: dropoutMaskTable,
+  dropout: dropoutTable,
+  gaussian_noise: gaussianNoiseTable,
   jitter: jitterTable,
+  convert_half: convertHalfTable,
 }

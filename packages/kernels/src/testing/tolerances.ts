@@ -14,6 +14,7 @@ export type ToleranceName =
   | 'logProbability'
   | 'elementwise'
   | 'dot'
+  | 'oneRounding'
   | 'float64Sum'
   | 'exact'
 
@@ -67,6 +68,11 @@ export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
     story:
       'K roundings of at most 2⁻²⁴ of a partial sum, in whatever order; as good as random they grow like √K, not like K. ' +
       'No partial sum is above Σ|aᵢ·bᵢ|.',
+  },
+  oneRounding: {
+    absolute: 2 ** -126,
+    relative: 1.2e-7,
+    story: 'One float32 product, with a factor that is rounded to float32 itself; what is subnormal may be 0.',
   },
   float64Sum: {
     absolute: 0,
