@@ -36,6 +36,7 @@ function loss(rows, classes, { hardWeight = 0.1, temperature = 4 } = {}) {
     null,
     new Float32Array(n),
     new Float64Array(3),
+    null,
   ]
   const scalars = [rows, classes, temperature, hardWeight, -100, 0]
   return { elements: n, call: () => addon.call('soft_target_loss', buffers, scalars) }

@@ -26,7 +26,7 @@ const calls = {
     [rows, classes, 2, 0],
   ],
   soft_target_loss: [
-    [numbers(n, 9, 1), numbers(n, 9, 2), labels(rows, classes), null, f32(n), new Float64Array(3)],
+    [numbers(n, 9, 1), numbers(n, 9, 2), labels(rows, classes), null, f32(n), new Float64Array(3), null],
     [rows, classes, 4, 0.3, -100, 0],
   ],
   linear_soft_target_loss: [
@@ -39,16 +39,16 @@ const calls = {
     [301, 403, 300, 33, 4, 0.3, -100, 0, 0, 130],
   ],
   cross_entropy: [
-    [numbers(tall * wide, 9, 1), labels(tall, wide), null, f32(tall * wide), new Float64Array(1)],
+    [numbers(tall * wide, 9, 1), labels(tall, wide), null, f32(tall * wide), new Float64Array(1), null, null],
     [tall, wide, 0.1, -100],
   ],
   kl_divergence: [
-    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1)],
-    [tall, wide, 20],
+    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1), null],
+    [tall, wide, 20, 0],
   ],
   logit_regression: [
-    [numbers(n, 9, 1), numbers(n, 9, 2), null, f32(n), new Float64Array(1)],
-    [rows, classes, 1],
+    [numbers(n, 9, 1), numbers(n, 9, 2), null, f32(n), new Float64Array(1), null],
+    [rows, classes, 1, 0],
   ],
   sgd: [
     [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), new Uint16Array(n)],

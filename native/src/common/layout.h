@@ -55,12 +55,28 @@ struct Range {
   F min;
 };
 
+/** All bits where one of the `count` ≤ W bytes at p is not 0; none in the lanes behind them. */
+IMAGO_INLINE I nonzero(const uint8_t* p, size_t count) {
+  uint8_t bytes[W] = {};
+  for (size_t i = 0; i < count; i++) bytes[i] = p[i];
+  typedef uint8_t Bytes __attribute__((vector_size(W)));
+  Bytes x;
+  memcpy(&x, bytes, sizeof x);
+  return __builtin_convertvector(x, I) != 0;
+}
+
 struct Wide {
   static constexpr size_t rows = 1;
   static size_t vectors(size_t classes) { return (classes + W - 1) / W; }
   IMAGO_INLINE F sum(F x) { return all(sum_of(x)); }
+  IMAGO_INLINE F most(F x) { return all(max_of(x)); }
+  IMAGO_INLINE F least(F x) { return all(min_of(x)); }
   /** The class in every lane of vector i. */
   IMAGO_INLINE I classes_of(size_t i) { return iota() + all_int(static_cast<int32_t>(i * W)); }
+  /** Which lanes of vector i hold classes whose mask is not 0. */
+  IMAGO_INLINE I unmasked(const uint8_t* mask, size_t i, size_t classes) {
+    return nonzero(mask + i * W, classes - i * W < W ? classes - i * W : W);
+  }
 
   /** Lanes behind the last class are −∞: no mass. */
   template <class Source>
@@ -106,7 +122,10 @@ struct Narrow {
   static constexpr size_t rows = W;
   static size_t vectors(size_t classes) { return classes; }
   IMAGO_INLINE F sum(F x) { return x; }
+  IMAGO_INLINE F most(F x) { return x; }
+  IMAGO_INLINE F least(F x) { return x; }
   IMAGO_INLINE I classes_of(size_t i) { return all_int(static_cast<int32_t>(i)); }
+  IMAGO_INLINE I unmasked(const uint8_t* mask, size_t i, size_t) { return all_int(mask[i] != 0 ? -1 : 0); }
 
   /** Lanes behind the last row repeat the first; nobody looks at them. */
   template <class Source>

@@ -7,7 +7,7 @@
 
 namespace imago::IMAGO_ISA {
 
-/** The rows of a call. Labels and weights may be null. */
+/** The rows of a call. Labels, weights and mask may be null. */
 struct Batch {
   size_t rows;
   size_t classes;
@@ -15,6 +15,8 @@ struct Batch {
   const float* weights;
   double ignore_index;  // no label equals it where it is not a whole number
   float* gradient;
+  const uint8_t* mask = nullptr;  // [classes]: where it is 0 there is no class, whatever the logits say
+  size_t unmasked = 0;            // how many classes there are
   double weight_sum = 0;
   double equal_share = 0;  // 1/rows that count, where there are no weights
 
@@ -22,6 +24,7 @@ struct Batch {
   __attribute__((always_inline)) bool counts(size_t r) const {
     return !(labels != nullptr && labels[r] == ignore_index) && !(weights != nullptr && weights[r] == 0);
   }
+  __attribute__((always_inline)) bool is_class(size_t c) const { return mask == nullptr || mask[c] != 0; }
   __attribute__((always_inline)) int32_t label(size_t r) const { return labels == nullptr ? -1 : labels[r]; }
   /** The row's part of the mean: w / Σ w. */
   __attribute__((always_inline)) double share(size_t r) const {
@@ -29,16 +32,19 @@ struct Batch {
   }
 };
 
-/** Checks labels and weights of the rows that count, and sums the weights. 0 where all is well. */
+/** Checks the mask, labels and weights of the rows that count, counts the classes and sums the weights. 0 where all is well. */
 IMAGO_INLINE int prepare(const imago_call* call, Batch& batch) {
   if (batch.rows > 0 && batch.classes == 0) return refuse(call, "rows without classes have no loss");
+  for (size_t c = 0; c < batch.classes; c++) batch.unmasked += batch.is_class(c);
+  if (batch.rows > 0 && batch.unmasked == 0) return refuse(call, "classMask: 0 for every class");
   for (size_t r = 0; r < batch.rows; r++) {
     if (!batch.counts(r)) continue;
     const float weight = batch.weights == nullptr ? 1 : batch.weights[r];
     if (!(weight > 0 && weight < infinity))
       return refuse(call, "rowWeights: %g in row %zu is not a finite number >= 0", static_cast<double>(weight), r);
     const int32_t label = batch.label(r);
-    if (label < -1 || (label >= 0 && static_cast<size_t>(label) >= batch.classes))
+    const auto index = static_cast<size_t>(label);
+    if (label < -1 || (label >= 0 && !(index < batch.classes && batch.is_class(index))))
       return refuse(call, "labels: %d in row %zu is not a class", static_cast<int>(label), r);
     batch.weight_sum += static_cast<double>(weight);
   }
@@ -132,6 +138,22 @@ IMAGO_INLINE void label_logits(const Rows& rows, const float* logits, size_t cla
     if (rows.labels[i] >= 0) out[i] = logits[rows.index[i] * classes + static_cast<size_t>(rows.labels[i])];
 }
 
+/** Stages a block's rows. What the mask leaves out becomes −∞, and neither largest nor smallest. */
+template <class Layout, class Source>
+IMAGO_INLINE Range stage(const Batch& batch, const Rows& rows, const typename Source::Element* const* row, float* out) {
+  const Range range = Layout::template stage<Source>(row, rows.count, batch.classes, out);
+  if (batch.mask == nullptr) return range;
+  F greatest = all(-infinity), smallest = all(infinity);
+  for (size_t i = 0; i < Layout::vectors(batch.classes); i++) {
+    const I is_class = Layout::unmasked(batch.mask, i, batch.classes);
+    const F x = load(out + i * W);
+    store(out + i * W, select(is_class, x, all(-infinity)));
+    greatest = max(greatest, select(is_class, x, all(-infinity)));
+    smallest = min(smallest, select(is_class, x, all(infinity)));
+  }
+  return {Layout::most(greatest), Layout::least(smallest)};
+}
+
 /** The pointers to a block's rows in a matrix of `classes` columns. */
 template <class Element>
 struct RowPointers {
@@ -140,6 +162,17 @@ struct RowPointers {
     for (size_t i = 0; i < rows.count; i++) row[i] = matrix + rows.index[i] * classes;
   }
 };
+
+/** Runs task(source) with the Source that a teacher's buffer and its teacherType say, or refuses. */
+template <class Task>
+IMAGO_INLINE int with_teacher(const imago_call* call, const imago_buffer& teacher, double type, Task task) {
+  if ((teacher.type == IMAGO_F32) != (type == 0))
+    return refuse(call, "teacherType %g does not fit the teacher's buffer (0 float32, 1 float16, 2 bfloat16)", type);
+  if (type == 0) return task(Float32());
+  if (type == 1) return task(Float16());
+  if (type == 2) return task(Bfloat16());
+  return refuse(call, "teacherType must be 0 (float32), 1 (float16) or 2 (bfloat16), got %g", type);
+}
 
 /** What a row of logits must be: to have a softmax, or to be subtracted from another. */
 enum class Expect { softmax, finite };
@@ -155,20 +188,23 @@ IMAGO_INLINE bool all_finite(const typename Source::Element* p, size_t n) {
 }
 
 template <class Source>
-IMAGO_INLINE bool is_fine(const typename Source::Element* row, size_t classes, Expect expect) {
+IMAGO_INLINE bool is_fine(const Batch& batch, const typename Source::Element* row, Expect expect) {
+  const size_t classes = batch.classes;
   I bad{};
   F greatest = all(-infinity);
-  const auto look = [&](F x) {
+  const auto look = [&](F x, size_t c, size_t count) {
+    // What is no class is taken for −∞ where that is fine, and for 0 where it is not.
+    if (batch.mask != nullptr) x = select(nonzero(batch.mask + c, count), x, all(expect == Expect::finite ? 0 : -infinity));
     bad |= ~(expect == Expect::finite ? abs(x) < all(infinity) : x < all(infinity));
     greatest = max(greatest, x);
   };
   size_t c = 0;
-  for (; c + W <= classes; c += W) look(Source::read(row + c));
+  for (; c + W <= classes; c += W) look(Source::read(row + c), c, W);
   // A tail is looked at together with what is before it, or filled up with its first number.
   if (c < classes && classes >= W)
-    look(Source::read(row + classes - W));
+    look(Source::read(row + classes - W), classes - W, W);
   else if (c < classes)
-    look(read_part<Source>(row, classes, read_one<Source>(row)));
+    look(read_part<Source>(row, classes, read_one<Source>(row)), 0, classes);
   return !any(bad) && max_of(greatest) > -infinity;
 }
 
@@ -183,13 +219,14 @@ IMAGO_INLINE int check_rows(const imago_call* call, const Batch& batch, const ch
     bad[chunk] = batch.rows;
     if (all_finite<Source>(logits + first * classes, (end - first) * classes)) return;
     for (size_t r = end; r-- > first;)
-      if (batch.counts(r) && !is_fine<Source>(logits + r * classes, classes, expect)) bad[chunk] = r;
+      if (batch.counts(r) && !is_fine<Source>(batch, logits + r * classes, expect)) bad[chunk] = r;
   });
   size_t row = batch.rows;
   for (size_t i = chunks.count; i-- > 0;)
     if (bad[i] != batch.rows) row = bad[i];
   if (row == batch.rows) return 0;
   for (size_t c = 0; c < classes; c++) {
+    if (!batch.is_class(c)) continue;
     const float x = read_one<Source>(logits + row * classes + c);
     if (x != x) return refuse(call, "%s: NaN in row %zu", name, row);
     if (x == infinity) return refuse(call, "%s: Infinity in row %zu", name, row);

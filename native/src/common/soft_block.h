@@ -42,13 +42,18 @@ template <class Source>
 struct DoubleRow {
   const float* student;
   const typename Source::Element* teacher;
-  size_t classes;
+  const Batch& batch;
   double student_max;
   double teacher_max;
   double temperature;
+  size_t classes = batch.classes;
 
-  __attribute__((always_inline)) double z(size_t c) const { return static_cast<double>(student[c]); }
-  __attribute__((always_inline)) double v(size_t c) const { return static_cast<double>(read_one<Source>(teacher + c)); }
+  __attribute__((always_inline)) double z(size_t c) const {
+    return batch.is_class(c) ? static_cast<double>(student[c]) : -__builtin_inf();
+  }
+  __attribute__((always_inline)) double v(size_t c) const {
+    return batch.is_class(c) ? static_cast<double>(read_one<Source>(teacher + c)) : -__builtin_inf();
+  }
   /** e^((z − max)/T) and e^((v − max)/T). */
   __attribute__((always_inline)) double student_exp(size_t c) const { return ::exp((z(c) - student_max) / temperature); }
   __attribute__((always_inline)) double teacher_exp(size_t c) const { return ::exp((v(c) - teacher_max) / temperature); }
@@ -104,14 +109,15 @@ struct DoubleRow {
 };
 
 template <class Layout, class Source>
-IMAGO_INLINE SoftTerm soft_term(const Rows& rows, const float* student, const typename Source::Element* teacher, size_t classes,
-                                double temperature, const SoftScratch& s) {
+IMAGO_INLINE SoftTerm soft_term(const Batch& batch, const Rows& rows, const float* student,
+                                const typename Source::Element* teacher, double temperature, const SoftScratch& s) {
+  const size_t classes = batch.classes;
   const size_t n = Layout::vectors(classes);
   const Temperature t = temperature_of(temperature);
   const RowPointers<const float> student_rows(student, rows, classes);
   const RowPointers<const typename Source::Element> teacher_rows(teacher, rows, classes);
-  const Range z = Layout::template stage<Float32>(student_rows.row, rows.count, classes, s.z);
-  const Range v = Layout::template stage<Source>(teacher_rows.row, rows.count, classes, s.v);
+  const Range z = stage<Layout, Float32>(batch, rows, student_rows.row, s.z);
+  const Range v = stage<Layout, Source>(batch, rows, teacher_rows.row, s.v);
   const F student_sum = exponentials<Layout>(s.z, n, z.max, t.scale, s.difference);
   const F teacher_sum = exponentials<Layout>(s.v, n, v.max, t.scale, s.teacher);
   SoftTerm term;
@@ -127,7 +133,7 @@ IMAGO_INLINE SoftTerm soft_term(const Rows& rows, const float* student, const ty
   if (is_far || any(is_extreme))
     for (size_t i = 0; i < rows.count; i++) {
       if (!is_far && !is_extreme[i]) continue;
-      const DoubleRow<Source> row{student_rows.row[i], teacher_rows.row[i], classes, static_cast<double>(z.max[i]),
+      const DoubleRow<Source> row{student_rows.row[i], teacher_rows.row[i], batch, static_cast<double>(z.max[i]),
                                   static_cast<double>(v.max[i]), temperature};
       if (row.excludes())
         term.divergence[i] = __builtin_inf();

@@ -1,4 +1,6 @@
-// −Σ t·ln softmax(z) with t = (1 − ε)·onehot(y) + ε/C, and its gradient softmax(z) − t.
+// −Σ t·ln softmax(z) with t = (1 − ε)·target + ε/C, and its gradient softmax(z)·Σt − t. The target is a label or a distribution.
+#include <math.h>
+
 #include "common/row_loss.h"
 #include "common/softmax_terms.h"
 #include "cpu/kernel.h"
@@ -19,7 +21,7 @@ struct CrossEntropy {
     float* const z = memory;
     float* const e = memory + n * W;
     const RowPointers<const float> student_rows(student, rows, classes);
-    const Range range = Layout::template stage<Float32>(student_rows.row, rows.count, classes, z);
+    const Range range = stage<Layout, Float32>(batch, rows, student_rows.row, z);
     const LabelTerm term = label_term<Layout>(z, n, range.max, rows.label, e);
 
     const F quarter_depth = smoothing == 0 ? F{} : mean_quarter_depth<Layout>(z, n, range);
@@ -39,14 +41,19 @@ struct CrossEntropy {
     if (batch.gradient == nullptr) return;
 
     const RowPointers<float> gradient(batch.gradient, rows, classes);
-    const double everywhere = smoothing / static_cast<double>(classes);
+    const double everywhere = smoothing / static_cast<double>(batch.unmasked);
     const F factor = select(rows.label >= 0, rows.weight, F{});
     const F scale = term.scale * factor;
     const F shift = factor * static_cast<float>(everywhere);
     const F at_label = (term.label_difference + static_cast<float>(smoothing - everywhere)) * factor;
-    Layout::unstage(gradient.row, rows.count, classes, [&](size_t i) {
+    const auto difference = [&](size_t i) {
       return select(Layout::classes_of(i) == rows.label, at_label, load(e + i * W) * scale - shift);
-    });
+    };
+    if (batch.mask == nullptr || smoothing == 0)
+      Layout::unstage(gradient.row, rows.count, classes, difference);
+    else
+      Layout::unstage(gradient.row, rows.count, classes,
+                      [&](size_t i) { return select(Layout::unmasked(batch.mask, i, classes), difference(i), F{}); });
   }
 
   /** (1/C)·Σ (max − z)/4 per row; infinite where a class is excluded. A quarter, since max − z may overflow float32. */
@@ -55,7 +62,7 @@ struct CrossEntropy {
     Sum sum;
     F part{};
     const I classes = all_int(static_cast<int32_t>(batch.classes));
-    const F share = all(static_cast<float>(1 / static_cast<double>(batch.classes)));
+    const F share = all(static_cast<float>(1 / static_cast<double>(batch.unmasked)));
     const F quarter_max = range.max * 0.25f;
     in_blocks(
         n,
@@ -71,24 +78,100 @@ struct CrossEntropy {
   }
 };
 
+/**
+ * The same with a distribution for each row. In float64: a target is a number of its own, so that q − t is whatever the two
+ * leave of each other, and a student that has learned its targets would have a gradient of rounding errors.
+ */
+struct DistributionEntropy {
+  const Batch& batch;
+  const float* student;
+  const float* distribution;
+  double smoothing;
+  static constexpr size_t arrays = 0;
+
+  template <class Layout>
+  void block(const Rows& rows, float*, Terms& terms) const {
+    for (size_t i = 0; i < rows.count; i++) {
+      const size_t start = rows.index[i] * batch.classes;
+      float* const gradient = batch.gradient == nullptr ? nullptr : batch.gradient + start;
+      terms.first += rows.share[i] * row(student + start, distribution + start, gradient, rows.share[i]);
+    }
+  }
+
+  /** The row's loss; gradient may be null, or the student's own row. */
+  double row(const float* z, const float* t, float* gradient, double share) const {
+    const size_t classes = batch.classes;
+    size_t best = classes;
+    for (size_t c = 0; c < classes; c++)
+      if (batch.is_class(c) && (best == classes || z[c] > z[best])) best = c;
+    const double max = static_cast<double>(z[best]);
+    const double everywhere = smoothing / static_cast<double>(batch.unmasked);
+    const auto target = [&](size_t c) { return (1 - smoothing) * static_cast<double>(t[c]) + everywhere; };
+    double others = 0, depth = 0, targets = 0;
+    for (size_t c = 0; c < classes; c++) {
+      if (!batch.is_class(c)) continue;
+      const double below = max - static_cast<double>(z[c]);
+      if (c != best) others += ::exp(-below);
+      targets += target(c);
+      if (target(c) > 0) depth += target(c) * below;
+    }
+    if (gradient != nullptr) {
+      const double scale = targets / (1 + others);
+      for (size_t c = 0; c < classes; c++) {
+        const double mass = batch.is_class(c) ? ::exp(static_cast<double>(z[c]) - max) * scale - target(c) : 0;
+        gradient[c] = static_cast<float>(share * mass);
+      }
+    }
+    // −ln q = (max − z) + ln(1 + Σ of the others): no term is negative, and a small sum keeps its digits.
+    return depth + targets * ::log1p(others);
+  }
+};
+
+/** Refuses what is no distribution: numbers outside [0, ∞) or a sum that is not 1. 0 where all is well. */
+int check_distribution(const imago_call* call, const Batch& batch, const float* distribution) {
+  for (size_t r = 0; r < batch.rows; r++) {
+    if (!batch.counts(r)) continue;
+    double sum = 0;
+    for (size_t c = 0; c < batch.classes; c++) {
+      const float t = distribution[r * batch.classes + c];
+      if (!batch.is_class(c)) continue;
+      if (!(t >= 0 && t < infinity)) return refuse(call, "distribution: %g in row %zu", static_cast<double>(t), r);
+      sum += static_cast<double>(t);
+    }
+    if (!(sum >= 1 - 1e-3 && sum <= 1 + 1e-3)) return refuse(call, "distribution: %g as the sum in row %zu", sum, r);
+  }
+  return 0;
+}
+
 }  // namespace
 }  // namespace imago::IMAGO_ISA
 
 IMAGO_KERNEL(cross_entropy) {
   const double smoothing = call->scalars[2];
   if (!(smoothing >= 0 && smoothing <= 1)) return refuse(call, "smoothing must be in [0, 1], got %g", smoothing);
+  const auto* const labels = buffer<const int32_t>(call, 1);
+  const auto* const distribution = buffer<const float>(call, 5);
+  if ((call->buffers[1].type == 0) == (call->buffers[5].type == 0))
+    return refuse(call, "needs labels or distribution, one of them");
   Batch batch{size(call, 0),
               size(call, 1),
-              buffer<const int32_t>(call, 1),
+              labels,
               buffer<const float>(call, 2),
               call->scalars[3],
-              buffer<float>(call, 3)};
+              buffer<float>(call, 3),
+              buffer<const uint8_t>(call, 6)};
   if (const int refused = prepare(call, batch)) return refused;
   const float* const student = buffer<const float>(call, 0);
   if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
-  const CrossEntropy kernel{batch, student, smoothing};
   Terms mean;
-  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  if (call->buffers[1].type != 0) {
+    const CrossEntropy kernel{batch, student, smoothing};
+    if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  } else {
+    if (const int refused = check_distribution(call, batch, distribution)) return refused;
+    const DistributionEntropy kernel{batch, student, distribution, smoothing};
+    if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  }
   *buffer<double>(call, 4) = mean.first;
   return 0;
 }

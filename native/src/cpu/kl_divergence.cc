@@ -5,17 +5,18 @@
 namespace imago::IMAGO_ISA {
 namespace {
 
+template <class Source>
 struct KlDivergence {
   const Batch& batch;
   const float* student;
-  const float* teacher;
+  const typename Source::Element* teacher;
   double temperature;
   static constexpr size_t arrays = SoftScratch::arrays;
 
   template <class Layout>
   void block(const Rows& rows, float* memory, Terms& terms) const {
     const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
-    const SoftTerm soft = soft_term<Layout, Float32>(rows, student, teacher, batch.classes, temperature, s);
+    const SoftTerm soft = soft_term<Layout, Source>(batch, rows, student, teacher, temperature, s);
     Terms sums;
     for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * soft.divergence[i];
     terms.add(sums);
@@ -30,21 +31,26 @@ struct KlDivergence {
   }
 };
 
-}  // namespace
-}  // namespace imago::IMAGO_ISA
-
-IMAGO_KERNEL(kl_divergence) {
-  const double temperature = call->scalars[2];
-  if (const int refused = check_temperature(call, temperature)) return refused;
-  Batch batch{size(call, 0), size(call, 1), nullptr, buffer<const float>(call, 2), 0, buffer<float>(call, 3)};
+template <class Source>
+int run(const imago_call* call, Batch& batch) {
   if (const int refused = prepare(call, batch)) return refused;
   const float* const student = buffer<const float>(call, 0);
-  const float* const teacher = buffer<const float>(call, 1);
+  const auto* const teacher = buffer<const typename Source::Element>(call, 1);
   if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
-  if (const int refused = check_rows<Float32>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
-  const KlDivergence kernel{batch, student, teacher, temperature};
+  if (const int refused = check_rows<Source>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
+  const KlDivergence<Source> kernel{batch, student, teacher, call->scalars[2]};
   Terms mean;
   if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
   *buffer<double>(call, 4) = mean.first;
   return 0;
+}
+
+}  // namespace
+}  // namespace imago::IMAGO_ISA
+
+IMAGO_KERNEL(kl_divergence) {
+  if (const int refused = check_temperature(call, call->scalars[2])) return refused;
+  Batch batch{size(call, 0),          size(call, 1), nullptr, buffer<const float>(call, 2), 0, buffer<float>(call, 3),
+              buffer<const uint8_t>(call, 5)};
+  return with_teacher(call, call->buffers[1], call->scalars[3], [&](auto source) { return run<decltype(source)>(call, batch); });
 }

@@ -230,6 +230,7 @@ int run(const imago_call* call, Batch& batch, const Layer& student, const Layer&
         number(batch.weights == nullptr ? nullptr : weights, n, IMAGO_F32),
         number(gradients.any() ? logits : nullptr, n * classes, IMAGO_F32),
         number(part, 3, IMAGO_F64),
+        {},  // classMask
     };
     const double scalars[] = {static_cast<double>(n), static_cast<double>(classes), settings.temperature,
                               settings.hard_weight,   settings.ignore_index,        static_cast<double>(targets_type)};

@@ -19,7 +19,7 @@ struct SoftTarget {
     const size_t classes = batch.classes;
     const size_t n = Layout::vectors(classes);
     const SoftScratch s(memory, n * W);
-    const SoftTerm soft = soft_term<Layout, Source>(rows, student, teacher, classes, temperature, s);
+    const SoftTerm soft = soft_term<Layout, Source>(batch, rows, student, teacher, temperature, s);
 
     Terms sums;
     for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * soft.divergence[i];
@@ -87,19 +87,14 @@ int run(const imago_call* call, Batch& batch) {
 
 IMAGO_KERNEL(soft_target_loss) {
   const double hard_weight = call->scalars[3];
-  const double teacher_type = call->scalars[5];
   if (const int refused = check_temperature(call, call->scalars[2])) return refused;
   if (!(hard_weight >= 0 && hard_weight <= 1)) return refuse(call, "hardWeight must be in [0, 1], got %g", hard_weight);
-  if ((call->buffers[1].type == IMAGO_F32) != (teacher_type == 0))
-    return refuse(call, "teacherType %g does not fit the teacher's buffer (0 float32, 1 float16, 2 bfloat16)", teacher_type);
   Batch batch{size(call, 0),
               size(call, 1),
               buffer<const int32_t>(call, 2),
               buffer<const float>(call, 3),
               call->scalars[4],
-              buffer<float>(call, 4)};
-  if (teacher_type == 0) return run<Float32>(call, batch);
-  if (teacher_type == 1) return run<Float16>(call, batch);
-  if (teacher_type == 2) return run<Bfloat16>(call, batch);
-  return refuse(call, "teacherType must be 0 (float32), 1 (float16) or 2 (bfloat16), got %g", teacher_type);
+              buffer<float>(call, 4),
+              buffer<const uint8_t>(call, 6)};
+  return with_teacher(call, call->buffers[1], call->scalars[5], [&](auto source) { return run<decltype(source)>(call, batch); });
 }

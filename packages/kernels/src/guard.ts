@@ -6,6 +6,7 @@ interface Memory {
   float16: Uint16Array
   bfloat16: Uint16Array
   int32: Int32Array
+  uint8: Uint8Array
 }
 
 const arrayOf = {
@@ -13,6 +14,7 @@ const arrayOf = {
   float16: 'Uint16Array',
   bfloat16: 'Uint16Array',
   int32: 'Int32Array',
+  uint8: 'Uint8Array',
 } as const
 
 /**

@@ -9,6 +9,9 @@
  * - A row is left out where its weight is 0 or its label is ignoreIndex: it is not read, its gradient is 0, it leaves the
  *   denominator Σ w. Nothing left: all results 0. Label −1 (unless that is ignoreIndex) is an unlabelled row: it counts in
  *   Σ w, its cross entropy and the gradient of that are 0 — in cross_entropy as in soft_target_loss.
+ * - classMask [C]: where it is 0 there is no class (the padding of a vocabulary): the logits there are not read and count as −∞
+ *   in student and teacher alike, the gradient is 0, a label there is no class. At least one class is left.
+ * - teacherType: 0 float32, 1 float16, 2 bfloat16; the latter two as their bits in u16.
  * - Teacher −∞ is no mass (0·log 0 = 0); student −∞ where the teacher (or the label) has mass is a loss of +∞, never NaN;
  *   the gradient stays finite.
  * - A kernel looks at every row before it writes anything and refuses with `[<kernel>: ]<buffer>: <problem> in row <r>`, as in
@@ -21,7 +24,7 @@ export const signatures = {
   softmax: { buffers: ['logits RxC f32', 'out RxC f32'], scalars: ['rows', 'classes', 'temperature', 'log'] },
   /**
    * value = (1 − hardWeight)·soft + hardWeight·hard, soft = Σ w·T²·KL / Σ w, hard = Σ w·CE / Σ w; a term whose factor is 0 is not
-   * added (no 0·∞). result = [value, soft, hard]; teacherType: 0 float32, 1 float16, 2 bfloat16.
+   * added (no 0·∞). result = [value, soft, hard].
    * gradient may be the student's own buffer.
    */
   soft_target_loss: {
@@ -32,6 +35,7 @@ export const signatures = {
       'rowWeights? R f32',
       'gradient? RxC f32',
       'result 3 f64',
+      'classMask? C u8',
     ],
     scalars: ['rows', 'classes', 'temperature', 'hardWeight', 'ignoreIndex', 'teacherType'],
   },
@@ -72,20 +76,45 @@ export const signatures = {
       'chunkRows',
     ],
   },
-  /** result = [value]; smoothing ε: targets (1−ε)·onehot + ε/C. */
+  /**
+   * result = [value]; smoothing ε: targets (1−ε)·t + ε/C, C the classes that the mask leaves. t is onehot(label), or the row of
+   * `distribution`: numbers ≥ 0 whose sum is 1 to within 1e-3. One of the two is given.
+   */
   cross_entropy: {
-    buffers: ['student RxC f32', 'labels R i32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
+    buffers: [
+      'student RxC f32',
+      'labels? R i32',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'distribution? RxC f32',
+      'classMask? C u8',
+    ],
     scalars: ['rows', 'classes', 'smoothing', 'ignoreIndex'],
   },
   /** result = [Σ w·KL(softmax(teacher/T) ‖ softmax(student/T)) / Σ w], without T²; gradient with respect to student. */
   kl_divergence: {
-    buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
-    scalars: ['rows', 'classes', 'temperature'],
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'teacherType'],
   },
   /** result = [Σ w·½·Σ_c (student − teacher)² / Σ w]; zeroMean: both rows are centred first. Squares that overflow float32 may be refused. */
   logit_regression: {
-    buffers: ['student RxC f32', 'teacher RxC f32', 'rowWeights? R f32', 'gradient? RxC f32', 'result 1 f64'],
-    scalars: ['rows', 'classes', 'zeroMean'],
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'zeroMean', 'teacherType'],
   },
   /**
    * g = gradientScale·gradient + weightDecay·w; v ← momentum·v − rate·g; w ← w + v; then each unit's incoming weights are

@@ -1,7 +1,7 @@
 import { type Tensor, tensor } from '@imago/tensor'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { backends, klDivergence, softTargetLoss } from '../src/index.js'
+import { backends, crossEntropy, klDivergence, softTargetLoss } from '../src/index.js'
 
 const f32 = (dims: number[], values: Iterable<number>) => tensor('float32', dims, Float32Array.from(values))
 const i32 = (values: Iterable<number>) => {
@@ -197,6 +197,54 @@ describe.each(backends().filter(({ available }) => available))('the convention o
           expect(masked.value).toBe(plain.value)
           expect([...masked.gradient.data]).toEqual([...plain.gradient.data, ...Array(b.classes).fill(0)])
         }
+      }),
+    )
+  })
+
+  test('a masked class is no class: the same as without its column, and gradient 0 there', () => {
+    fc.assert(
+      fc.property(batch, fc.constantFrom(Number.NaN, Number.POSITIVE_INFINITY, 1e30, 0), (b, poison) => {
+        // Two columns more, one in front and one behind.
+        const padded = (values: number[]) =>
+          Array.from({ length: b.rows }, (_, r) => [
+            poison,
+            ...values.slice(r * b.classes, (r + 1) * b.classes),
+            poison,
+          ]).flat()
+        const classMask = tensor('uint8', [b.classes + 2], new Uint8Array(b.classes + 2).fill(1))
+        classMask.data[0] = 0
+        classMask.data[b.classes + 1] = 0
+        const plain = loss(b, { labels: i32(b.labels) })
+        const masked = softTargetLoss({
+          student: f32([b.rows, b.classes + 2], padded(b.z)),
+          teacher: f32([b.rows, b.classes + 2], padded(b.v)),
+          temperature: b.temperature,
+          labels: i32(b.labels.map((label) => label + 1)),
+          hardWeight: b.hardWeight,
+          classMask,
+          backend,
+        })
+        near(masked.value, plain.value, 1e-6 * plain.value + 1e-7 * Math.max(1, Math.min(b.temperature, 20) ** 2))
+        const scale = largest(plain.gradient.data)
+        for (let r = 0; r < b.rows; r++) {
+          const row = masked.gradient.data.subarray(r * (b.classes + 2), (r + 1) * (b.classes + 2))
+          expect(Math.abs(row[0]!) + Math.abs(row[b.classes + 1]!)).toBe(0)
+          for (let c = 0; c < b.classes; c++)
+            near(row[c + 1]!, plain.gradient.data[r * b.classes + c]!, 2e-5 * scale + 1e-30)
+        }
+      }),
+    )
+  })
+
+  test('a distribution that is onehot is a label', () => {
+    fc.assert(
+      fc.property(batch, fc.constantFrom(0, 0.1, 1), (b, smoothing) => {
+        const onehot = b.labels.flatMap((label) => Array.from({ length: b.classes }, (_, c) => (c === label ? 1 : 0)))
+        const distribution = f32([b.rows, b.classes], onehot)
+        const want = crossEntropy({ student: student(b), labels: i32(b.labels), smoothing, backend })
+        const got = crossEntropy({ student: student(b), distribution, smoothing, backend })
+        near(got.value, want.value, 1e-6 * want.value + 1e-7)
+        for (const [i, g] of got.gradient.data.entries()) near(g, want.gradient.data[i]!, 1e-6)
       }),
     )
   })

@@ -13,9 +13,10 @@ struct Description {
 
 enum : int { required, optional };
 
-// Lengths by the positions of scalars: 0 · 1, 0, 0 · 1 · 2 · 3, and a fixed count. Any other is written out: `1, {0, 2, -1, -1}`.
+// Lengths by the positions of scalars: 0 · 1, 0, 1, 0 · 1 · 2 · 3, and a fixed count. Any other is written out: `1, {0, 2, -1, -1}`.
 #define IMAGO_MATRIX 1, {0, 1, -1, -1}
 #define IMAGO_VECTOR 1, {0, -1, -1, -1}
+#define IMAGO_CLASSES 1, {1, -1, -1, -1}
 #define IMAGO_IMAGES 1, {0, 1, 2, 3}
 #define IMAGO_FIXED(count) count, {-1, -1, -1, -1}
 

@@ -1,41 +1,60 @@
-import { ArgumentError, type Tensor } from '@imago/tensor'
+import { ArgumentError, dims, type Tensor } from '@imago/tensor'
 import { run } from '../backend.js'
-import { fraction } from '../guard.js'
+import { checkDisjoint, fraction, memory } from '../guard.js'
 import { ignoreIndexOf, type LabelOptions, type RowOptions, rows } from './rows.js'
+import type { RowLoss } from './teacher-loss.js'
 
-export interface CrossEntropyOptions extends RowOptions, LabelOptions {
+interface Common extends RowOptions, LabelOptions {
   /** Logits `[N, C]`, float32. */
   readonly student: Tensor
-  /** Classes `[N]`, int32; −1: unlabelled, adds 0 and counts in the mean, as in `softTargetLoss`. */
-  readonly labels: Tensor
-  /** ε in [0, 1]: targets are (1 − ε)·onehot + ε/C; 0 unless given. */
+  /** ε in [0, 1]: targets are (1 − ε)·t + ε/C; 0 unless given. */
   readonly smoothing?: number | undefined
 }
 
-export interface RowLoss {
-  /** The mean over the rows that count, in nats (logitRegression: squared logits). */
-  readonly value: number
-  /** dvalue/dstudent `[N, C]`. */
-  readonly gradient: Tensor<'float32'>
-}
+/** What is right for each row: a class, or a distribution over the classes. */
+export type CrossEntropyOptions = Common &
+  (
+    | {
+        /** Classes `[N]`, int32; −1: unlabelled, adds 0 and counts in the mean, as in `softTargetLoss`. */
+        readonly labels: Tensor
+        readonly distribution?: undefined
+      }
+    | {
+        /** Probabilities `[N, C]`, float32, ≥ 0; each row sums to 1 within 1e-3. Leave a row out by its weight. */
+        readonly distribution: Tensor
+        readonly labels?: undefined
+      }
+  )
 
 /**
- * −Σ w·Σ_c t_c·log softmax(z)_c / Σ w and its gradient with respect to the logits z; label smoothing as in Szegedy et al. 2016, §7.
+ * −Σ w·Σ_c t_c·log softmax(z)_c / Σ w in nats and its gradient with respect to the logits z; label smoothing as in Szegedy et al. 2016, §7.
+ * t is the onehot row of the label, or the given distribution.
  *
- * @throws ShapeError, ArgumentError (labels out of range, ε, weights), NumericError naming the row of a NaN or +∞
+ * @throws ShapeError, ArgumentError (labels out of range, ε, weights, mask), NumericError naming the row of a NaN or +∞, or of what is
+ * no distribution
  */
 export function crossEntropy(options: CrossEntropyOptions): RowLoss {
   const caller = 'crossEntropy'
   const r = rows(caller, options)
-  if (r.labels === null) throw new ArgumentError(caller, 'labels', 'a tensor [N]', undefined)
+  const { labels, distribution } = options
+  if ((labels === undefined) === (distribution === undefined))
+    throw new ArgumentError(caller, labels ? 'distribution' : 'labels', 'labels [N] or a distribution [N, C]', labels)
+  const targets = distribution ? distributionOf(caller, options.student, distribution, r.out) : null
   const smoothing = fraction(caller, 'smoothing', options.smoothing ?? 0)
   const result = new Float64Array(1)
   run(
     caller,
     'cross_entropy',
     options.backend,
-    [r.student, r.labels, r.rowWeights, r.out, result],
+    [r.student, r.labels, r.rowWeights, r.out, result, targets, r.classMask],
     [r.rows, r.classes, smoothing, ignoreIndexOf(caller, options)],
   )
   return { value: result[0]!, gradient: r.gradient }
+}
+
+function distributionOf(caller: string, student: Tensor, distribution: Tensor, out: Float32Array): Float32Array {
+  dims(caller, { student: [student, 'N C', 'float32'], distribution: [distribution, 'N C', 'float32'] })
+  const read = memory(caller, 'distribution', distribution, 'float32')
+  checkDisjoint(caller, 'out', out, { distribution: read })
+  return read
 }

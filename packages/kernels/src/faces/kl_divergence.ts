@@ -1,35 +1,18 @@
-import { ArgumentError, type Tensor } from '@imago/tensor'
-import { run } from '../backend.js'
 import { checkTemperature } from '../guard.js'
-import type { RowLoss } from './cross_entropy.js'
-import { type RowOptions, rows } from './rows.js'
+import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
-export interface KlDivergenceOptions extends RowOptions {
-  /** Logits `[N, C]`, float32. */
-  readonly student: Tensor
-  /** Logits `[N, C]`, float32; −∞ is no mass. */
-  readonly teacher: Tensor
+export interface KlDivergenceOptions extends TeacherOptions {
   /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
 }
 
 /**
  * Σ w·KL(softmax(v/T) ‖ softmax(z/T)) / Σ w in nats, without the factor T², and its gradient w·(q − p)/T / Σ w.
+ * Teacher −∞ is no mass.
  *
- * @throws ShapeError, ArgumentError (T, weights), NumericError naming the row of a NaN or +∞
+ * @throws ShapeError, ArgumentError (T, weights, mask), NumericError naming the row of a NaN or +∞
  */
 export function klDivergence(options: KlDivergenceOptions): RowLoss {
-  const caller = 'klDivergence'
-  const r = rows(caller, options)
-  if (r.teacher === null) throw new ArgumentError(caller, 'teacher', 'a tensor [N, C]', undefined)
-  const temperature = checkTemperature(caller, options.temperature ?? 1)
-  const result = new Float64Array(1)
-  run(
-    caller,
-    'kl_divergence',
-    options.backend,
-    [r.student, r.teacher, r.rowWeights, r.out, result],
-    [r.rows, r.classes, temperature],
-  )
-  return { value: result[0]!, gradient: r.gradient }
+  const temperature = checkTemperature('klDivergence', options.temperature ?? 1)
+  return teacherLoss('klDivergence', 'kl_divergence', options, [temperature])
 }

@@ -1,4 +1,4 @@
-import { ArgumentError, dims, type Shaped, ShapeError, type Tensor, tensor } from '@imago/tensor'
+import { ArgumentError, dims, ShapeError, type Tensor, tensor } from '@imago/tensor'
 import type { Backend } from '../backend.js'
 import { checkDisjoint, memory, whole } from '../guard.js'
 
@@ -6,6 +6,11 @@ import { checkDisjoint, memory, whole } from '../guard.js'
 export interface RowOptions {
   /** How much each row counts, `[N]` float32, finite and ≥ 0; left out: 1 each. A row of weight 0 is not read. */
   readonly rowWeights?: Tensor | undefined
+  /**
+   * Which classes there are, `[C]` uint8 or bool: 0 leaves a class out (the padding of a vocabulary), as if its logits were −∞ in
+   * student and teacher alike. They are not read, their gradient is 0. Left out: all.
+   */
+  readonly classMask?: Tensor | undefined
   /** Where the gradient goes, `[N, C]` float32; may be the student itself, which is then overwritten. Left out: new memory. */
   readonly out?: Tensor | undefined
   readonly backend?: Backend | undefined
@@ -30,28 +35,37 @@ export interface Rows {
   readonly teacher: Float32Array | Uint16Array | null
   readonly labels: Int32Array | null
   readonly rowWeights: Float32Array | null
+  readonly classMask: Uint8Array | null
   readonly out: Float32Array
   readonly gradient: Tensor<'float32'>
 }
 
+/** The types of a teacher's logits, at the positions that kernels know as teacherType. */
+export const teacherTypes = ['float32', 'float16', 'bfloat16'] as const
+export type TeacherType = (typeof teacherTypes)[number]
+
 /** Guard the tensors of a loss over rows and give their memory. */
-export function rows(caller: string, inputs: RowInputs, teacherTypes: Shaped[2] = 'float32'): Rows {
-  const { student, teacher, labels, rowWeights, out } = inputs
+export function rows(caller: string, inputs: RowInputs): Rows {
+  const { student, teacher, labels, rowWeights, classMask, out } = inputs
   const { N, C } = dims(caller, {
     student: [student, 'N C', 'float32'],
     teacher: [teacher, 'N C', teacherTypes],
     labels: [labels, 'N', 'int32'],
     rowWeights: [rowWeights, 'N', 'float32'],
+    classMask: [classMask, 'C', ['uint8', 'bool']],
     out: [out, 'N C', 'float32'],
   }) as { N: number; C: number }
   if (C === 0) throw new ShapeError(caller, 'student', '[N, C] with at least one class', `[${N}, 0]`)
   const read = {
     student: memory(caller, 'student', student, 'float32'),
-    teacher: teacher ? memory(caller, 'teacher', teacher, teacher.type as 'float32' | 'float16' | 'bfloat16') : null,
+    teacher: teacher ? memory(caller, 'teacher', teacher, teacher.type as TeacherType) : null,
     labels: labels ? memory(caller, 'labels', labels, 'int32') : null,
     rowWeights: rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null,
+    classMask: classMask ? memory(caller, 'classMask', classMask, 'uint8') : null,
   }
   checkWeights(caller, read.rowWeights)
+  if (read.classMask?.every((kept) => kept === 0))
+    throw new ArgumentError(caller, 'classMask', 'at least one class that is not 0', 'only 0')
   const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(N * C)
   if (out) checkDisjoint(caller, 'out', written, read, read.student)
   return { rows: N, classes: C, ...read, out: written, gradient: tensor('float32', [N, C], written) }

@@ -1,7 +1,7 @@
 import { ArgumentError, type Tensor } from '@imago/tensor'
 import { run } from '../backend.js'
 import { checkTemperature, fraction } from '../guard.js'
-import { ignoreIndexOf, type LabelOptions, type RowOptions, rows } from './rows.js'
+import { ignoreIndexOf, type LabelOptions, type RowOptions, rows, type TeacherType, teacherTypes } from './rows.js'
 
 export interface SoftTargetLossOptions extends RowOptions, LabelOptions {
   /** Logits `[N, C]`, float32. */
@@ -27,8 +27,6 @@ export interface SoftTargetLoss {
   readonly gradient: Tensor<'float32'>
 }
 
-const teacherTypes = ['float32', 'float16', 'bfloat16'] as const
-
 /**
  * Σ_rows w·[(1 − a)·T²·KL(softmax(v/T) ‖ softmax(z/T)) + a·CE(z, y)] / Σ w and its gradient with respect to the student's logits z
  * (Hinton, Vinyals & Dean 2015, §2): soft targets and hard labels in one pass from raw logits.
@@ -39,7 +37,7 @@ const teacherTypes = ['float32', 'float16', 'bfloat16'] as const
  */
 export function softTargetLoss(options: SoftTargetLossOptions): SoftTargetLoss {
   const caller = 'softTargetLoss'
-  const r = rows(caller, options, teacherTypes)
+  const r = rows(caller, options)
   const temperature = checkTemperature(caller, options.temperature)
   const hardWeight = fraction(caller, 'hardWeight', options.hardWeight ?? 0)
   if (hardWeight > 0 && r.labels === null)
@@ -50,14 +48,14 @@ export function softTargetLoss(options: SoftTargetLossOptions): SoftTargetLoss {
     caller,
     'soft_target_loss',
     options.backend,
-    [r.student, r.teacher, r.labels, r.rowWeights, r.out, result],
+    [r.student, r.teacher, r.labels, r.rowWeights, r.out, result, r.classMask],
     [
       r.rows,
       r.classes,
       temperature,
       hardWeight,
       ignoreIndexOf(caller, options),
-      teacherTypes.indexOf(options.teacher.type as 'float32'),
+      teacherTypes.indexOf(options.teacher.type as TeacherType),
     ],
   )
   return { value: result[0]!, soft: result[1]!, hard: result[2]!, gradient: r.gradient }

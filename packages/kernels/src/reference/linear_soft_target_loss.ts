@@ -1,5 +1,5 @@
 import { decodeBfloat16, decodeFloat16 } from '../half.js'
-import { crossEntropyRow } from './cross-entropy-row.js'
+import { crossEntropyRow, onehot } from './cross-entropy-row.js'
 import { divergenceRow } from './divergence-row.js'
 import { checkFinite, checkLabels, checkLogits, rowCounts, total } from './rows.js'
 
@@ -86,7 +86,7 @@ export function linearSoftTargetLoss(
     soft += w * temperature * (temperature * divergenceRow(z, v, temperature, softDifference))
     const label = labels === null ? -1 : labels[r]!
     if (label === -1) hardDifference.fill(0)
-    else hard += w * crossEntropyRow(z, label, 0, hardDifference)
+    else hard += w * crossEntropyRow(z, onehot(classes, label), hardDifference)
     for (let c = 0; c < classes; c++) {
       const g = w * ((1 - hardWeight) * temperature * softDifference[c]! + hardWeight * hardDifference[c]!)
       dBias[c]! += g

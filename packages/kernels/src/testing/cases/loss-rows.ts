@@ -1,5 +1,5 @@
 import type { Rng } from '@imago/tensor'
-import { drawFor, labelsOf, normals, uniforms, weightsOf } from '../draw.js'
+import { drawFor, halves, labelsOf, normals, uniforms, weightsOf } from '../draw.js'
 
 /** The rows of one loss call, before it is put in a kernel's order. */
 export interface LossRows {
@@ -8,16 +8,22 @@ export interface LossRows {
   readonly temperature: number
   readonly hardWeight: number
   readonly student: Float32Array
-  readonly teacher: Float32Array
+  readonly teacher: Float32Array | Uint16Array
+  /** 0 float32, 1 float16, 2 bfloat16. */
+  readonly teacherType: 0 | 1 | 2
   readonly labels: Int32Array | null
   readonly rowWeights: Float32Array | null
+  readonly classMask: Uint8Array | null
 }
+
+/** As they are drawn, before a case changes something. */
+type Drawn = LossRows & { readonly teacher: Float32Array }
 
 export interface LossRowsCase {
   readonly name: string
   make(): LossRows
   /** The buffer that is refused and how, for the kernels that read it. */
-  readonly refuses?: { readonly buffer: 'student' | 'teacher' | 'labels'; readonly message: RegExp }
+  readonly refuses?: { readonly buffer: 'student' | 'teacher' | 'labels' | 'classMask'; readonly message: RegExp }
 }
 
 const classCounts = [1, 2, 10, 100, 1000, 4099]
@@ -48,17 +54,28 @@ function grid(): LossRowsCase[] {
   return cases
 }
 
-function rowsOf(name: string, rows: number, classes: number, temperature: number, spread = 'usual'): LossRows {
+function rowsOf(name: string, rows: number, classes: number, temperature: number, spread = 'usual'): Drawn {
   const random = drawFor(name)
   const [student, teacher] = spreads[spread]!(random, rows * classes)
   const labels = labelsOf(random, rows, classes)
-  return { rows, classes, temperature, hardWeight: 0.1, student, teacher, labels, rowWeights: weightsOf(random, rows) }
+  return {
+    rows,
+    classes,
+    temperature,
+    hardWeight: 0.1,
+    student,
+    teacher,
+    teacherType: 0,
+    labels,
+    rowWeights: weightsOf(random, rows),
+    classMask: null,
+  }
 }
 
 /** A usual case with something changed. */
 function but(
   name: string,
-  change: (rows: LossRows) => Partial<LossRows>,
+  change: (rows: Drawn) => Partial<LossRows>,
   size: [number, number, number] = [5, 10, 4],
 ): LossRowsCase {
   return {
@@ -156,7 +173,80 @@ const extremes: LossRowsCase[] = [
   })),
 ]
 
+/** Teachers in half precision, of both layouts, with denormals among them, and with −∞ or without. */
+const halfTeachers: LossRowsCase[] = ([1, 2] as const).flatMap((teacherType) =>
+  [10, 100, 1000].flatMap((classes) =>
+    [false, true].map((finite) => {
+      const fractionBits = teacherType === 1 ? 10 : 7
+      const name = `${teacherType === 1 ? 'float16' : 'bfloat16'} teacher of ${classes} classes${finite ? ', finite' : ''}`
+      const change = ({ student, rows }: Drawn): Partial<LossRows> => {
+        const teacher = halves(drawFor(name), student.length, fractionBits)
+        teacher.set([0x0001, 0x8000, 0x8001], 1)
+        if (!finite) teacher[2 + classes] = fractionBits === 10 ? 0xfc00 : 0xff80
+        return { teacher, teacherType, labels: new Int32Array(rows).fill(classes - 1) }
+      }
+      return but(name, change, [6, classes, 4])
+    }),
+  ),
+)
+
+/** Classes that are left out: what stands there must not matter. */
+const masked: LossRowsCase[] = [
+  ...[10, 17, 100, 1000].flatMap((classes) =>
+    [1e-3, 4, 1e6].map((T) =>
+      but(
+        `every third class masked, C=${classes} at T = ${T}`,
+        ({ rows }) => ({
+          labels: Int32Array.from({ length: rows }, (_, r) => (r % 4 === 3 ? -1 : 3 * r + 1)),
+          classMask: Uint8Array.from({ length: classes }, (_, c) => (c % 3 === 0 ? 0 : 1 + (c % 2) * 254)),
+        }),
+        [3, classes, T],
+      ),
+    ),
+  ),
+  ...[10, 200].map((classes) =>
+    but(
+      `a masked class above all others, NaN and Infinity in masked classes, C=${classes}`,
+      ({ student, teacher }) => ({
+        ...unlabelled,
+        student: set(student, { [classes - 1]: 1e9, [2 * classes - 1]: Number.NaN, [3 * classes - 1]: inf }),
+        teacher: set(teacher, { [classes - 1]: Number.NaN, [2 * classes - 1]: 3e38, [3 * classes - 1]: -inf }),
+        classMask: Uint8Array.from({ length: classes }, (_, c) => (c === classes - 1 ? 0 : 1)),
+      }),
+      [5, classes, 4],
+    ),
+  ),
+  but('all classes masked but one', () => ({ ...unlabelled, classMask: Uint8Array.of(0, 0, 0, 0, 0, 0, 2, 0, 0, 0) })),
+  but('a mask that leaves all', () => ({ classMask: new Uint8Array(10).fill(1) })),
+  but('masked and ±1e30', ({ student, teacher }) => ({
+    ...unlabelled,
+    student: student.map((z) => z * 1e30),
+    teacher: teacher.map((v) => v * 1e30),
+    classMask: Uint8Array.of(1, 1, 0, 1, 0, 1, 1, 1, 1, 0),
+  })),
+]
+
 const refused: LossRowsCase[] = [
+  {
+    ...but('only -Infinity where the mask leaves classes, in row 2', ({ student }) => ({
+      ...unlabelled,
+      student: student.map((z, i) => (i >= 20 && i < 29 ? -inf : z)),
+      classMask: Uint8Array.of(1, 1, 1, 1, 1, 1, 1, 1, 1, 0),
+    })),
+    refuses: { buffer: 'student', message: /\bstudent: (only )?-Infinity in row 2/ },
+  },
+  {
+    ...but('a label that is masked in row 2', () => ({
+      rowWeights: null,
+      labels: Int32Array.of(0, 1, 9, 2, 3),
+      classMask: Uint8Array.of(1, 1, 1, 1, 1, 1, 1, 1, 1, 0),
+    })),
+    refuses: { buffer: 'labels', message: /\blabels: 9 in row 2/ },
+  },
+  {
+    ...but('every class masked', () => ({ ...unlabelled, classMask: new Uint8Array(10) })),
+    refuses: { buffer: 'classMask', message: /\bclassMask: 0 for every class/ },
+  },
   {
     ...but('NaN in row 3', ({ student }) => ({ ...unlabelled, student: set(student, { 35: Number.NaN }) })),
     refuses: { buffer: 'student', message: /\bstudent: NaN in row 3/ },
@@ -191,4 +281,4 @@ const refused: LossRowsCase[] = [
 ]
 
 /** The rows on which every loss is judged. */
-export const lossRows: readonly LossRowsCase[] = [...grid(), ...extremes, ...refused]
+export const lossRows: readonly LossRowsCase[] = [...grid(), ...extremes, ...halfTeachers, ...masked, ...refused]

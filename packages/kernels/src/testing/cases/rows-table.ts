@@ -1,0 +1,101 @@
+import type { KernelBuffer } from '../../binding.js'
+import { type LossFacts, lossGradient, lossValue } from '../judge-loss.js'
+import type { Judge, KernelCall, ParityCase } from '../parity-case.js'
+import { type LossRows, type LossRowsCase, lossRows } from './loss-rows.js'
+
+/** Cases of one kernel from the common rows: which buffers it reads, and the call. */
+export function casesOf(
+  reads: readonly string[],
+  call: (rows: LossRows) => KernelCall,
+  only?: (rows: LossRowsCase) => boolean,
+): ParityCase[] {
+  const cases: ParityCase[] = []
+  for (const rows of lossRows) {
+    if (only && !only(rows)) continue
+    if (rows.refuses && !reads.includes(rows.refuses.buffer)) continue
+    const refuses = rows.refuses ? { refuses: rows.refuses.message } : {}
+    cases.push({ name: rows.name, make: () => call(rows.make()), ...refuses })
+  }
+  return cases
+}
+
+/** The same call with the gradient in the student's own memory. */
+function inPlace(cases: readonly ParityCase[], gradientAt: number): ParityCase[] {
+  return cases.map((one) => ({
+    ...one,
+    name: `${one.name}, in place`,
+    make: () => {
+      const { buffers, scalars } = one.make()
+      return { buffers: buffers.map((buffer, i) => (i === gradientAt ? buffers[0]! : buffer)), scalars }
+    },
+  }))
+}
+
+function withoutGradient(one: ParityCase, gradientAt: number): ParityCase {
+  return {
+    ...one,
+    name: `${one.name}, value only`,
+    make: () => {
+      const { buffers, scalars } = one.make()
+      return { buffers: buffers.map((buffer, i) => (i === gradientAt ? null : buffer)), scalars }
+    },
+  }
+}
+
+export function everyWay(cases: ParityCase[], gradientAt: number): ParityCase[] {
+  const one = cases.find(({ name }) => name === 'many rows') ?? cases[0]!
+  return [...cases, ...inPlace(cases, gradientAt), withoutGradient(one, gradientAt)]
+}
+
+/** Where the judge finds what it needs in a kernel's call. */
+export interface Places {
+  readonly labels?: number
+  readonly rowWeights: number
+  readonly ignoreIndex?: number
+  readonly temperature?: number
+  /** T² is left out of the results. */
+  readonly bare?: boolean
+}
+
+export function factsOf({ buffers, scalars }: KernelCall, places: Places): LossFacts {
+  const [rows, classes] = scalars as [number, number]
+  const labels = places.labels === undefined ? null : (buffers[places.labels] as Int32Array | null)
+  const rowWeights = buffers[places.rowWeights] as Float32Array | null
+  const ignoreIndex = places.ignoreIndex === undefined ? Number.NaN : scalars[places.ignoreIndex]!
+  const shares = Float64Array.from({ length: rows }, (_, r) =>
+    labels !== null && labels[r] === ignoreIndex ? 0 : (rowWeights?.[r] ?? 1),
+  )
+  const sum = shares.reduce((a, b) => a + b, 0)
+  const temperature = places.temperature === undefined ? 1 : scalars[places.temperature]!
+  return {
+    rows,
+    classes,
+    temperature,
+    shares: shares.map((w) => (w === 0 ? 0 : w / sum)),
+    factor: places.bare ? temperature ** 2 : 1,
+  }
+}
+
+export function judgeOf(
+  places: Places,
+  gradientAt: number,
+  resultAt: number,
+  shareOfHard: (call: KernelCall) => number[],
+): Judge {
+  return (call, want, got) => {
+    const facts = factsOf(call, places)
+    const at = <T extends KernelBuffer>({ buffers }: KernelCall, i: number): T => buffers[i] as T
+    const verdicts = shareOfHard(call).map((a, i) =>
+      lossValue(`result[${i}]`, facts, a, at<Float64Array>(want, resultAt)[i]!, at<Float64Array>(got, resultAt)[i]!),
+    )
+    if (at(want, gradientAt) === null) return verdicts
+    return [...verdicts, lossGradient(facts, at<Float32Array>(want, gradientAt), at<Float32Array>(got, gradientAt))]
+  }
+}
+
+export function gradientOf({ student }: LossRows): Float32Array {
+  return new Float32Array(student.length).fill(Number.NaN)
+}
+
+/** Where a single value goes. */
+export const value = (): Float64Array => new Float64Array(1).fill(Number.NaN)
