@@ -180,6 +180,7 @@ interface ArrayOf {
   f64: Float64Array
   i32: Int32Array
   u16: Uint16Array
+  u8: Uint8Array
 }
 
 /** `Float32Array | Uint16Array` of `teacher RxC f32|u16`; a name that ends in `?` may be null. */

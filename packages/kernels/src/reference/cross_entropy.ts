@@ -1,19 +1,12 @@
+import type { KernelOf } from '../signatures.js'
 import { crossEntropyRow, onehot } from './cross-entropy-row.js'
 import { eachRow, rowCounts } from './rows.js'
 
 /** value = Σ w·(−Σ t·log softmax(z)) / Σ w with t = (1−ε)·target + ε/C, the target onehot(y) or the row's distribution; and dvalue/dz. */
-export function crossEntropy(
-  [student, labels, rowWeights, gradient, result, distribution, classMask]: readonly [
-    Float32Array,
-    Int32Array | null,
-    Float32Array | null,
-    Float32Array | null,
-    Float64Array,
-    Float32Array | null,
-    Uint8Array | null,
-  ],
-  [rows, classes, smoothing, ignoreIndex]: readonly [number, number, number, number],
-): void {
+export const crossEntropy: KernelOf<'cross_entropy'> = (
+  [student, labels, rowWeights, gradient, result, distribution, classMask],
+  [rows, classes, smoothing, ignoreIndex],
+) => {
   if ((labels === null) === (distribution === null)) throw new Error('needs labels or distribution, one of them')
   const inputs = { student, labels, ignoreIndex, rowWeights, classMask }
   if (distribution !== null) checkDistribution(distribution, classes, rowCounts(rows, rowWeights, null, 0), classMask)

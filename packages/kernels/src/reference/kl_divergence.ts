@@ -1,18 +1,12 @@
+import type { KernelOf } from '../signatures.js'
 import { divergenceRow } from './divergence-row.js'
 import { eachRow } from './rows.js'
 
 /** value = Σ w·KL(softmax(v/T) ‖ softmax(z/T)) / Σ w, and dvalue/dz = w·(q − p)/T / Σ w. */
-export function klDivergence(
-  [student, teacher, rowWeights, gradient, result, classMask]: readonly [
-    Float32Array,
-    Float32Array | Uint16Array,
-    Float32Array | null,
-    Float32Array | null,
-    Float64Array,
-    Uint8Array | null,
-  ],
-  [rows, classes, temperature, teacherType]: readonly [number, number, number, number],
-): void {
+export const klDivergence: KernelOf<'kl_divergence'> = (
+  [student, teacher, rowWeights, gradient, result, classMask],
+  [rows, classes, temperature, teacherType],
+) => {
   const batch = {
     rows,
     classes,

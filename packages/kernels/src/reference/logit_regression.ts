@@ -1,20 +1,14 @@
+import type { KernelOf } from '../signatures.js'
 import { eachRow } from './rows.js'
 
 /**
  * value = Σ w·½·Σ_c (z − v)² / Σ w (Ba & Caruana 2014, §2.2), and dvalue/dz = w·(z − v) / Σ w.
  * zeroMean takes the mean over the classes out of both rows first; centring is a projection, so the gradient is centred too.
  */
-export function logitRegression(
-  [student, teacher, rowWeights, gradient, result, classMask]: readonly [
-    Float32Array,
-    Float32Array | Uint16Array,
-    Float32Array | null,
-    Float32Array | null,
-    Float64Array,
-    Uint8Array | null,
-  ],
-  [rows, classes, zeroMean, teacherType]: readonly [number, number, number, number],
-): void {
+export const logitRegression: KernelOf<'logit_regression'> = (
+  [student, teacher, rowWeights, gradient, result, classMask],
+  [rows, classes, zeroMean, teacherType],
+) => {
   const batch = {
     rows,
     classes,

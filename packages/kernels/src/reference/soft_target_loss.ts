@@ -1,3 +1,4 @@
+import type { KernelOf } from '../signatures.js'
 import { crossEntropyRow, onehot } from './cross-entropy-row.js'
 import { divergenceRow } from './divergence-row.js'
 import { eachRow } from './rows.js'
@@ -6,25 +7,10 @@ import { eachRow } from './rows.js'
  * value = Σ w·[(1 − a)·T²·KL(softmax(v/T) ‖ softmax(z/T)) + a·CE(z, y)] / Σ w, its two means, and dvalue/dz
  * (Hinton, Vinyals & Dean 2015, §2): dKL/dz = (q − p)/T, dCE/dz = softmax(z) − onehot(y).
  */
-export function softTargetLoss(
-  [student, teacher, labels, rowWeights, gradient, result, classMask]: readonly [
-    Float32Array,
-    Float32Array | Uint16Array,
-    Int32Array | null,
-    Float32Array | null,
-    Float32Array | null,
-    Float64Array,
-    Uint8Array | null,
-  ],
-  [rows, classes, temperature, hardWeight, ignoreIndex, teacherType]: readonly [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ],
-): void {
+export const softTargetLoss: KernelOf<'soft_target_loss'> = (
+  [student, teacher, labels, rowWeights, gradient, result, classMask],
+  [rows, classes, temperature, hardWeight, ignoreIndex, teacherType],
+) => {
   const inputs = { student, teacher, teacherType, labels, ignoreIndex, rowWeights, classMask }
   let soft = 0
   let hard = 0
