@@ -132,7 +132,7 @@ int check_layer(const imago_call* call, const Batch& batch, const Layer& layer, 
 /** A refusal where logits of the chunk are too large for float32; 0 where all are fine. */
 int check_overflow(const imago_call* call, const float* logits, size_t rows, size_t classes, const size_t* index, const char* name) {
   for (size_t r = 0; r < rows; r++)
-    if (!is_fine<Float32>(logits + r * classes, classes, Expect::softmax))
+    if (!is_fine<Float32>(matrix(rows, classes), logits + r * classes, Expect::softmax))
       return refuse(call, "%s: logits beyond float32 in row %zu", name, index[r]);
   return 0;
 }
