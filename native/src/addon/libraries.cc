@@ -1,6 +1,7 @@
 #include "addon/libraries.h"
 
 #include "addon/call.h"
+#include "common/floating_point.h"
 #include "registry/registry.h"
 
 namespace imago {
@@ -71,6 +72,8 @@ const UserLibrary& take(Libraries& libraries, UserLibrary&& opened) {
 
 Napi::Object load_library(Napi::Env env, Libraries& libraries, const std::string& path) {
   try {
+    // A library built with -ffast-math sets flush to zero when it is loaded, for whatever this thread computes from then on.
+    const DefaultFloatingPoint environment;
     const UserLibrary& library = take(libraries, open_library(path));
     Napi::Object result = Napi::Object::New(env);
     Napi::Array kernels = Napi::Array::New(env, library.kernels.size());

@@ -1,3 +1,4 @@
+export { type LossRows, type LossRowsCase, lossRows } from './testing/cases/loss-rows.js'
 export { drawFor, halves, labelsOf, normals, uniforms, weightsOf } from './testing/draw.js'
 export { distance, elements, excess, largest } from './testing/judge.js'
 export { type LossFacts, lossGradient, lossValue } from './testing/judge-loss.js'

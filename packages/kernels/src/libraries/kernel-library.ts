@@ -39,6 +39,9 @@ export interface KernelLibrary {
    * refuses, UnsupportedError for a kernel without a CPU function
    */
   call(kernel: string, buffers: NamedBuffers, scalars: NamedScalars): void
-  /** A kernel with its arguments by position, as `parityOf` of `@imago/kernels/testing` compares them. */
+  /**
+   * A kernel with its arguments by position, as `parityOf` of `@imago/kernels/testing` compares them: an Error carries the sentence
+   * of the kernel as it is.
+   */
   kernel(name: string): Kernel
 }

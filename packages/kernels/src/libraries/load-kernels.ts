@@ -3,7 +3,6 @@ import { typed, whyNoAddon } from '../backend.js'
 import type { NativeKernel } from '../binding.js'
 import { openLibrary } from '../loader/library.js'
 import { native } from '../loader/load.js'
-import type { Kernel } from '../reference/index.js'
 import { positional } from './checked-call.js'
 import type { KernelDescription, KernelLibrary } from './kernel-library.js'
 
@@ -31,18 +30,13 @@ export function loadKernels(path: string | URL): KernelLibrary {
     return kernel
   }
 
-  function runner(kernel: NativeKernel): Kernel {
-    const caller = `${library.name}.${kernel.name}`
-    const { call } = kernel
-    if (call === undefined)
-      throw new UnsupportedError(`${caller}: backend 'cpu'`, `it has functions for ${kernel.backends.join(', ')} only`)
-    return (buffers, scalars) => {
-      try {
-        call(buffers, scalars)
-      } catch (error) {
-        throw refused(caller, error)
-      }
-    }
+  function cpuFunction(kernel: NativeKernel): NonNullable<NativeKernel['call']> {
+    if (kernel.call !== undefined) return kernel.call
+    const { name, backends } = kernel
+    throw new UnsupportedError(
+      `${library.name}.${name}: backend 'cpu'`,
+      `it has functions for ${backends.join(', ')} only`,
+    )
   }
 
   return {
@@ -50,12 +44,17 @@ export function loadKernels(path: string | URL): KernelLibrary {
     version: library.version,
     path: library.path,
     kernels,
-    kernel: (name) => runner(find(name)),
+    kernel: (name) => cpuFunction(find(name)),
     call(name, buffers, scalars) {
       const kernel = find(name)
-      const run = runner(kernel)
-      const checked = positional(`${library.name}.${kernel.name}`, kernel, buffers, scalars)
-      run(checked.buffers, checked.scalars)
+      const caller = `${library.name}.${kernel.name}`
+      const run = cpuFunction(kernel)
+      const checked = positional(caller, kernel, buffers, scalars)
+      try {
+        run(checked.buffers, checked.scalars)
+      } catch (error) {
+        throw refused(caller, error)
+      }
     },
   }
 }
