@@ -6,6 +6,7 @@
 #include <string>
 
 #include "addon/call.h"
+#include "addon/device.h"
 #include "addon/libraries.h"
 #include "common/thread_pool.h"
 #include "registry/registry.h"
@@ -82,6 +83,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["info"] = Napi::Function::New<guarded<describe>>(env, "info");
   exports["setIsa"] = Napi::Function::New<guarded<set_isa>>(env, "setIsa");
   exports["call"] = Napi::Function::New<guarded<call_builtin>>(env, "call");
+  exports["cuda"] = cuda_binding(env);
   exports["loadLibrary"] = Napi::Function::New<guarded<load>>(env, "loadLibrary");
   return exports;
 }

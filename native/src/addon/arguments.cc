@@ -2,6 +2,8 @@
 
 #include <string>
 
+#include "addon/device.h"
+
 namespace imago {
 namespace {
 
@@ -32,6 +34,19 @@ uint32_t type_of(napi_typedarray_type type) {
   throw Napi::TypeError::New(env, std::string(kernel.name) + ": " + what);
 }
 
+/** Device memory, or nothing where the buffer is left out. */
+imago_buffer unpack_device(Napi::Env env, const imago_kernel& kernel, const imago_buffer_spec& spec, napi_value value,
+                           const OnDevice& device) {
+  napi_valuetype type;
+  must(env, napi_typeof(env, value, &type));
+  if (type == napi_null || type == napi_undefined) return {nullptr, 0, 0};
+  const DeviceMemory* const memory = device_memory(env, value);
+  if (memory == nullptr) refuse(env, kernel, std::string(spec.name) + " must be device memory or null");
+  if (memory->allocation == nullptr) refuse(env, kernel, std::string(spec.name) + " was disposed");
+  device.take(*memory);
+  return {memory->data(), memory->length, memory->type};
+}
+
 imago_buffer unpack_buffer(Napi::Env env, const imago_kernel& kernel, const imago_buffer_spec& spec, napi_value value) {
   bool is_typed_array = false;
   must(env, napi_is_typedarray(env, value, &is_typed_array));
@@ -39,6 +54,8 @@ imago_buffer unpack_buffer(Napi::Env env, const imago_kernel& kernel, const imag
     napi_valuetype type;
     must(env, napi_typeof(env, value, &type));
     if (type == napi_null || type == napi_undefined) return {nullptr, 0, 0};
+    if (device_memory(env, value) != nullptr)
+      refuse(env, kernel, std::string(spec.name) + " is device memory, and this is a call on the CPU");
     refuse(env, kernel, std::string(spec.name) + " must be a typed array or null");
   }
   napi_typedarray_type type;
@@ -87,7 +104,8 @@ const Entry& find_kernel(Napi::Env env, napi_value name) {
   return *entry;
 }
 
-void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_value scalars, Arguments& arguments) {
+void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_value scalars, Arguments& arguments,
+            const OnDevice* device) {
   expect_count(env, kernel, "buffers", kernel.buffer_count, length_of(env, kernel, buffers, "buffers"));
   expect_count(env, kernel, "scalars", kernel.scalar_count, length_of(env, kernel, scalars, "scalars"));
   // Scalars first: reading an element may run JavaScript (a getter), which could detach a buffer seen before.
@@ -100,7 +118,8 @@ void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_
   napi_value values[IMAGO_MAX_BUFFERS];
   for (uint32_t i = 0; i < kernel.buffer_count; i++) must(env, napi_get_element(env, buffers, i, &values[i]));
   for (uint32_t i = 0; i < kernel.buffer_count; i++)
-    arguments.buffers[i] = unpack_buffer(env, kernel, kernel.buffers[i], values[i]);
+    arguments.buffers[i] = device == nullptr ? unpack_buffer(env, kernel, kernel.buffers[i], values[i])
+                                             : unpack_device(env, kernel, kernel.buffers[i], values[i], *device);
 }
 
 }  // namespace imago

@@ -7,15 +7,16 @@
 
 namespace imago {
 
-void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars) {
+void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars,
+          const OnDevice* device) {
   Arguments arguments;
-  unpack(env, kernel, buffers, scalars, arguments);
+  unpack(env, kernel, buffers, scalars, arguments, device);
   const std::string problem = check(kernel, arguments.buffers, arguments.scalars);
   if (!problem.empty()) throw Napi::Error::New(env, problem);
 
   char message[512] = "";
   const imago_call kernel_call = {sizeof kernel_call, arguments.buffers,    arguments.scalars, message,
-                                  sizeof message,     guarded_parallel_for, nullptr};
+                                  sizeof message,     guarded_parallel_for, device == nullptr ? nullptr : device->stream};
   int status;
   {
     const DefaultFloatingPoint environment;

@@ -9,7 +9,8 @@
 namespace imago {
 
 /** Checks the arguments against the kernel's description and runs `function`; a refusal becomes a JavaScript exception. */
-void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars);
+void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars,
+          const OnDevice* device = nullptr);
 
 /** Whatever C++ throws becomes a JavaScript exception; nothing else may cross the C frames of Node. */
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>

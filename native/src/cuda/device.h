@@ -63,9 +63,9 @@ typedef struct imago_device_table {
 
   /**
    * A wait for what the stream has been given until now, with `bytes` at `from` (device memory; 0: none) to be brought. wait_end blocks, so call it
-   * on a thread that may; it copies to `to` and destroys the wait. `to` null: nobody wants it any more.
+   * on a thread that may; it copies to `to` and destroys the wait. Where `pinned` is not null the bytes go there at once, and `to` is not used.
    */
-  int (*wait_begin)(int device, void* stream, const void* from, size_t bytes, void** wait, imago_error* error);
+  int (*wait_begin)(int device, void* stream, const void* from, size_t bytes, void* pinned, void** wait, imago_error* error);
   int (*wait_end)(void* wait, void* to, imago_wait_result* result, imago_error* error);
 
   int (*event_create)(int device, void** event, imago_error* error);

@@ -34,7 +34,7 @@ int capture_begin(int device, void* stream, imago_error* error);
 int capture_end(int device, void* stream, void** graph, imago_error* error);
 int graph_launch(int device, void* graph, void* stream, imago_error* error);
 int graph_destroy(void* graph, imago_error* error);
-int wait_begin(int device, void* stream, const void* from, size_t bytes, void** wait, imago_error* error);
+int wait_begin(int device, void* stream, const void* from, size_t bytes, void* pinned, void** wait, imago_error* error);
 int wait_end(void* wait, void* to, imago_wait_result* result, imago_error* error);
 /** The streams of a device that are not being captured: what released memory may still be used by. */
 std::vector<cudaStream_t> streams_of(int device);

@@ -206,15 +206,15 @@ int graph_destroy(void* graph, imago_error* error) {
   return failed;
 }
 
-int wait_begin(int device, void* stream, const void* from, size_t bytes, void** wait, imago_error* error) {
+int wait_begin(int device, void* stream, const void* from, size_t bytes, void* pinned, void** wait, imago_error* error) {
   if (const cudaError_t code = cudaSetDevice(device)) return answer(error, code);
   Stream* const own = find(device, cast(stream));
   if (own == nullptr) return answer(error, cudaErrorMemoryAllocation);
   auto begun = std::make_unique<Wait>();
   begun->device = device;
-  begun->bytes = bytes;
+  begun->bytes = pinned == nullptr ? bytes : 0;
   void* staging = nullptr;
-  if (const cudaError_t code = take_staging(data_offset + bytes, &staging)) return answer(error, code);
+  if (const cudaError_t code = take_staging(data_offset + begun->bytes, &staging)) return answer(error, code);
   begun->staging = static_cast<unsigned char*>(staging);
   cudaError_t code = cudaEventCreateWithFlags(&begun->event, cudaEventBlockingSync | cudaEventDisableTiming);
   if (code != cudaSuccess) {
@@ -225,7 +225,7 @@ int wait_begin(int device, void* stream, const void* from, size_t bytes, void** 
   code = take_status(word, word + 1, cast(stream));
   if (code == cudaSuccess) code = cudaMemcpyAsync(staging, word + 1, sizeof *word, cudaMemcpyDeviceToHost, cast(stream));
   if (code == cudaSuccess && bytes > 0)
-    code = cudaMemcpyAsync(begun->staging + data_offset, from, bytes, cudaMemcpyDeviceToHost, cast(stream));
+    code = cudaMemcpyAsync(pinned == nullptr ? begun->staging + data_offset : pinned, from, bytes, cudaMemcpyDeviceToHost, cast(stream));
   if (code == cudaSuccess) code = cudaEventRecord(begun->event, cast(stream));
   if (code != cudaSuccess) {
     cudaEventDestroy(begun->event);

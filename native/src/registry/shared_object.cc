@@ -42,7 +42,29 @@ void* open_symbol(const std::string& path, const char* symbol, std::string& reas
   return address;
 }
 
+std::string beside_this(const char* name) {
+  HMODULE module = nullptr;
+  GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                     reinterpret_cast<LPCSTR>(&beside_this), &module);
+  std::wstring wide(32768, L'\0');
+  const DWORD length = GetModuleFileNameW(module, wide.data(), static_cast<DWORD>(wide.size()));
+  std::string path(4 * static_cast<size_t>(length) + 1, '\0');
+  const int bytes = WideCharToMultiByte(CP_UTF8, 0, wide.data(), static_cast<int>(length), path.data(), static_cast<int>(path.size()),
+                                        nullptr, nullptr);
+  path.resize(bytes > 0 ? static_cast<size_t>(bytes) : 0);
+  const size_t folder = path.find_last_of("\\/");
+  return folder == std::string::npos ? "" : path.substr(0, folder + 1) + name;
+}
+
 #else
+
+std::string beside_this(const char* name) {
+  Dl_info here;
+  if (dladdr(reinterpret_cast<void*>(&beside_this), &here) == 0 || here.dli_fname == nullptr) return "";
+  const std::string path = here.dli_fname;
+  const size_t folder = path.find_last_of('/');
+  return folder == std::string::npos ? "" : path.substr(0, folder + 1) + name;
+}
 
 void* open_symbol(const std::string& path, const char* symbol, std::string& reason) {
   // Everything is bound now: a symbol that is missing is an error here and not the end of the process in the middle of a call.

@@ -11,4 +11,7 @@ namespace imago {
  */
 void* open_symbol(const std::string& path, const char* symbol, std::string& reason);
 
+/** The path of a file of this name in the folder of the shared object that this code is in; empty where that is not known. */
+std::string beside_this(const char* name);
+
 }  // namespace imago
