@@ -24,11 +24,9 @@ IMAGO_INLINE int drop(const imago_call* call, Write write) {
 
   parallel(n, Chunks::of(n, 1, 16 * block_elements), [&](size_t, size_t first, size_t end) {
     // A word's lower half comes first, as little-endian memory has it.
-    uint32_t words[4 * W];
-    uint16_t bits[stride];
+    alignas(sizeof(F)) uint16_t bits[stride];
     for (size_t i = first; i < end; i += stride) {
-      store_in_order(philox(first_block + i / block_elements, key0, key1), words);
-      memcpy(bits, words, sizeof bits);
+      store_in_order(philox(first_block + i / block_elements, key0, key1), bits);
       for (size_t j = 0; j < stride && i + j < end; j += W) {
         const size_t count = end - i - j < W ? end - i - j : W;
         const I number = (I)__builtin_convertvector(load_words(bits + j, W), U);

@@ -65,7 +65,7 @@ IMAGO_KERNEL(gaussian_noise) {
         random.words[pair] = (U)(radius * angle.cosine);
         random.words[pair + 1] = (U)(radius * angle.sine);
       }
-      store_in_order(random, reinterpret_cast<uint32_t*>(normals));
+      store_in_order(random, normals);
       for (size_t j = 0; j < stride && i + j < end; j += W) {
         const size_t count = end - i - j < W ? end - i - j : W;
         const F noise = load(normals + j);
