@@ -76,6 +76,10 @@ const calls = {
     [numbers(n, 9, 1), new Uint16Array(n)],
     [n, 1, 1],
   ],
+  top_k: [
+    [numbers(n, 9, 1), f32(rows * 7), new Int32Array(rows * 7), new Float64Array(rows), new Float64Array(rows)],
+    [rows, classes, 7, 2],
+  ],
   jitter: [
     [numbers(700 * 49, 1, 1), f32(700 * 49)],
     [700, 1, 7, 7, 2, 5, 6, 7],

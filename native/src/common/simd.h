@@ -96,6 +96,8 @@ IMAGO_INLINE void store_part(float* p, size_t count, F x) {
 
 /** The same for `count` ≤ W. */
 IMAGO_INLINE F load_lanes(const float* p, size_t count) { return count == W ? load(p) : load_part(p, count, 0); }
+/** The first min(count, W) elements, the others are `fill`. */
+IMAGO_INLINE F load_lanes_or(const float* p, size_t count, float fill) { return count >= W ? load(p) : load_part(p, count, fill); }
 IMAGO_INLINE void store_lanes(float* p, size_t count, F x) {
   if (count == W)
     store(p, x);

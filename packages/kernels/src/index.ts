@@ -23,6 +23,7 @@ export { type SoftTargetLoss, type SoftTargetLossOptions, softTargetLoss } from 
 export { type SoftmaxOptions, softmax } from './faces/softmax.js'
 export { type SquaredNormOptions, squaredNorm } from './faces/squared_norm.js'
 export type { RowLoss, TeacherOptions } from './faces/teacher-loss.js'
+export { type TopK, type TopKOptions, topK } from './faces/top_k.js'
 export type { WeightOptions } from './faces/weights.js'
 export { checkTemperature } from './guard.js'
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './half.js'

@@ -171,6 +171,15 @@ export const signatures = {
    * infinite, NaN a NaN. encode 0: single = half, exact. The other buffer is read.
    */
   convert_half: { buffers: ['single n f32', 'half n u16'], scalars: ['n', 'halfType', 'encode'] },
+  /**
+   * The k ≤ 1024 largest logits of each row, descending, equal ones by lower index, with their indices. logSumExp: ln Σ e^(z/T) of
+   * the row; logTail: ln of the share of the classes that are not selected, ln(1 − Σ p), from their own sum (nothing is subtracted); −∞ where
+   * none are. After a refusal the outputs are unspecified.
+   */
+  top_k: {
+    buffers: ['logits RxC f32', 'values Rxk f32', 'indices Rxk i32', 'logSumExp? R f64', 'logTail? R f64'],
+    scalars: ['rows', 'classes', 'k', 'temperature'],
+  },
 } as const
 
 export type KernelName = keyof typeof signatures

@@ -2,7 +2,9 @@
 #pragma once
 #include "registry/builtin/describe.h"
 
-#define IMAGO_DATA_KERNELS(X) X(convert_half)
+#define IMAGO_DATA_KERNELS(X) \
+  X(convert_half)             \
+  X(top_k)
 
 namespace imago {
 
@@ -10,6 +12,13 @@ inline constexpr Description data_kernels[] = {
     {"convert_half",
      {{"single", IMAGO_F32, required, IMAGO_VECTOR}, {"half", IMAGO_U16, required, IMAGO_VECTOR}},
      {{"n", IMAGO_SIZE}, {"halfType", IMAGO_REAL}, {"encode", IMAGO_REAL}}},
+    {"top_k",
+     {{"logits", IMAGO_F32, required, IMAGO_MATRIX},
+      {"values", IMAGO_F32, required, 1, {0, 2, -1, -1}},
+      {"indices", IMAGO_I32, required, 1, {0, 2, -1, -1}},
+      {"logSumExp", IMAGO_F64, optional, IMAGO_VECTOR},
+      {"logTail", IMAGO_F64, optional, IMAGO_VECTOR}},
+     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"k", IMAGO_SIZE}, {"temperature", IMAGO_REAL}}},
 };
 
 }  // namespace imago

@@ -15,6 +15,7 @@ import { sgd } from './sgd.js'
 import { softTargetLoss } from './soft_target_loss.js'
 import { softmax } from './softmax.js'
 import { squaredNorm } from './squared_norm.js'
+import { topK } from './top_k.js'
 
 /** A kernel as every backend has it: buffers and scalars in the order of `signatures`. */
 export type Kernel = (buffers: readonly KernelBuffer[], scalars: readonly number[]) => void
@@ -36,4 +37,5 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   gaussian_noise: gaussianNoise as unknown as Kernel,
   jitter: jitter as unknown as Kernel,
   convert_half: convertHalf as unknown as Kernel,
+  top_k: topK as unknown as Kernel,
 }

@@ -1,5 +1,5 @@
 import type { KernelName } from '../signatures.js'
-import { convertHalfTable } from './cases/data.js'
+import { convertHalfTable, topKTable } from './cases/data.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { dropoutMaskTable, dropoutTable, gaussianNoiseTable, jitterTable } from './cases/noise.js'
@@ -24,4 +24,5 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   gaussian_noise: gaussianNoiseTable,
   jitter: jitterTable,
   convert_half: convertHalfTable,
+  top_k: topKTable,
 }

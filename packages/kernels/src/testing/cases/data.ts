@@ -1,5 +1,6 @@
+import type { Rng } from '@imago/tensor'
 import { decodeBfloat16, decodeFloat16 } from '../../half.js'
-import { drawFor } from '../draw.js'
+import { drawFor, normals } from '../draw.js'
 import { elements } from '../judge.js'
 import type { ParityCase, ParityTable } from '../parity-case.js'
 
@@ -85,4 +86,84 @@ export const convertHalfTable: ParityTable = {
     ]
   },
   outputs: [0, 1],
+}
+
+const topKShapes: readonly (readonly [number, number, number])[] = [
+  [1, 1, 1],
+  [3, 5, 1],
+  [3, 5, 5],
+  [7, 17, 4],
+  [40, 100, 10],
+  [2, 1500, 1024],
+  [3, 4099, 50],
+  [1, 70_001, 1000],
+]
+
+/** Ways to fill rows: what the selection finds hard. */
+const fills: { readonly [name: string]: (random: Rng, n: number, classes: number) => Float32Array } = {
+  normal: (random, n) => normals(random, n, 4),
+  'few values': (random, n) => Float32Array.from({ length: n }, () => random.integer(3) - 1),
+  ascending: (_, n, classes) => Float32Array.from({ length: n }, (_, i) => (i % classes) / 16),
+  descending: (_, n, classes) => Float32Array.from({ length: n }, (_, i) => -(i % classes)),
+  'all equal': (_, n) => new Float32Array(n).fill(-3),
+  'zeros of both signs': (random, n) => Float32Array.from({ length: n }, () => (random.integer(2) ? 0 : -0)),
+  'mostly −∞': (random, n, classes) =>
+    Float32Array.from({ length: n }, (_, i) =>
+      i % classes !== 0 && random.integer(4) ? Number.NEGATIVE_INFINITY : random.normal(),
+    ),
+  huge: (random, n) => normals(random, n, 1e4),
+  subnormal: (random, n) => Float32Array.from({ length: n }, () => (random.integer(1000) - 500) * 2 ** -149),
+}
+
+const topKCases: ParityCase[] = topKShapes.flatMap(([rows, classes, k]) =>
+  Object.entries(fills).flatMap(([fill, draw]) =>
+    [1, 0.05, 20].map((temperature) => {
+      const name = `${rows}×${classes} k=${k} ${fill} T=${temperature}`
+      return {
+        name,
+        make: () => ({
+          buffers: [
+            draw(drawFor(name), rows * classes, classes),
+            new Float32Array(rows * k),
+            new Int32Array(rows * k),
+            new Float64Array(rows),
+            temperature === 20 ? null : new Float64Array(rows),
+          ],
+          scalars: [rows, classes, k, temperature],
+        }),
+      }
+    }),
+  ),
+)
+
+const topKRefusals: ParityCase[] = (
+  [
+    ['NaN', Number.NaN, /logits: NaN in row 0/],
+    ['∞', Number.POSITIVE_INFINITY, /logits: Infinity in row 0/],
+    ['−∞ alone', Number.NEGATIVE_INFINITY, /logits: only -Infinity in row 0/],
+  ] as const
+).flatMap(([name, value, refuses]) =>
+  [0, 30, 98].map((at) => ({
+    name: `${name} at ${at}`,
+    make: () => {
+      const logits = new Float32Array(99).fill(value === Number.NEGATIVE_INFINITY ? value : 1).fill(value, at, at + 1)
+      return { buffers: [logits, new Float32Array(2), new Int32Array(2), null, null], scalars: [1, 99, 2, 1] }
+    },
+    refuses,
+  })),
+)
+
+export const topKTable: ParityTable = {
+  cases: [...topKCases, ...topKRefusals],
+  judge: (_, want, got) => [
+    elements('values', want.buffers[1] as Float32Array, got.buffers[1] as Float32Array, 'exact'),
+    elements('indices', want.buffers[2] as Int32Array, got.buffers[2] as Int32Array, 'exact'),
+    ...[3, 4].flatMap((i) => {
+      const [wanted, found] = [want.buffers[i], got.buffers[i]] as (Float64Array | null)[]
+      const name = i === 3 ? 'logSumExp' : 'logTail'
+      if (!wanted || !found) return []
+      return [elements(name, wanted, found, 'logProbability', (w) => Math.max(1, Math.abs(w)))]
+    }),
+  ],
+  outputs: [1, 2, 3, 4],
 }
