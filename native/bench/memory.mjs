@@ -33,12 +33,12 @@ const result = new Float64Array(3)
 const cases = {
   plain: (rows) => {
     const student = numbers(rows * classes, 4)
-    const buffers = [student, numbers(rows * classes, 4), labels(rows), null, student, result]
+    const buffers = [student, numbers(rows * classes, 4), labels(rows), null, student, result, null]
     return ['soft_target_loss', buffers, [rows, classes, 2, 0.1, -100, 0]]
   },
   'plain-bfloat16-teacher': (rows) => {
     const student = numbers(rows * classes, 4)
-    const buffers = [student, halves(rows * classes, 4), labels(rows), null, student, result]
+    const buffers = [student, halves(rows * classes, 4), labels(rows), null, student, result, null]
     return ['soft_target_loss', buffers, [rows, classes, 2, 0.1, -100, 2]]
   },
   'linear-logits': (rows, depth) => linear(rows, depth, [halves(rows * classes, 4), null, null], 0, 2),
@@ -50,7 +50,7 @@ function linear(rows, depth, teacher, teacherDepth, teacherType) {
   const buffers = [
     ...[numbers(rows * depth, 1), numbers(classes * depth, 2 / Math.sqrt(depth)), null],
     ...[...teacher, null, labels(rows), null],
-    ...[new Float32Array(rows * depth), new Float32Array(classes * depth), null, result],
+    ...[new Float32Array(rows * depth), new Float32Array(classes * depth), null, result, null],
   ]
   return ['linear_soft_target_loss', buffers, [rows, classes, depth, teacherDepth, 2, 0.1, -100, 0, teacherType, 0]]
 }

@@ -5,6 +5,7 @@
 #include "common/gemm.h"
 #include "common/row_loss.h"
 #include "cpu/kernel.h"
+#include "registry/builtin/losses.h"
 
 namespace imago::IMAGO_ISA {
 int soft_target_loss(const imago_call* call);
@@ -109,7 +110,9 @@ int check(const imago_call* call, const Batch& batch, const char* name, const vo
 }
 
 /** A matrix all of whose rows count. */
-Batch matrix(size_t rows, size_t columns) { return {rows, columns, nullptr, nullptr, 0, nullptr}; }
+Batch matrix(size_t rows, size_t columns, const uint8_t* mask = nullptr) {
+  return {rows, columns, nullptr, nullptr, 0, nullptr, mask};
+}
 
 struct Names {
   const char* whole;
@@ -118,23 +121,36 @@ struct Names {
   const char* bias;
 };
 
-/** Hidden states and weights must be finite; the bias of a class may be −∞, which excludes it. */
+/** Hidden states and weights must be finite, those of masked classes too; the bias of a class may be −∞, which excludes it. */
 int check_layer(const imago_call* call, const Batch& batch, const Layer& layer, const Names& names) {
   Batch hidden = batch;
   hidden.classes = layer.depth;
+  hidden.mask = nullptr;
   if (const int refused = check(call, hidden, names.hidden, layer.hidden, layer.type, Expect::finite)) return refused;
   const Batch weight = matrix(batch.classes, layer.depth);
   if (const int refused = check(call, weight, names.weight, layer.weight, layer.type, Expect::finite)) return refused;
   if (layer.bias == nullptr) return 0;
-  return check(call, matrix(1, batch.classes), names.bias, layer.bias, Type::float32, Expect::softmax);
+  return check(call, matrix(1, batch.classes, batch.mask), names.bias, layer.bias, Type::float32, Expect::softmax);
 }
 
 /** A refusal where logits of the chunk are too large for float32; 0 where all are fine. */
-int check_overflow(const imago_call* call, const float* logits, size_t rows, size_t classes, const size_t* index, const char* name) {
-  for (size_t r = 0; r < rows; r++)
-    if (!is_fine<Float32>(matrix(rows, classes), logits + r * classes, Expect::softmax))
+int check_overflow(const imago_call* call, const Batch& chunk, const float* logits, const size_t* index, const char* name) {
+  for (size_t r = 0; r < chunk.rows; r++)
+    if (!is_fine<Float32>(chunk, logits + r * chunk.classes, Expect::softmax))
       return refuse(call, "%s: logits beyond float32 in row %zu", name, index[r]);
   return 0;
+}
+
+/** Whether soft_target_loss is described with so many buffers and scalars, since it is called by position. */
+consteval bool takes(size_t buffers, size_t scalars) {
+  for (const Description& kernel : loss_kernels) {
+    const char *a = kernel.name, *b = "soft_target_loss";
+    while (*a == *b && *a != '\0') a++, b++;
+    if (*a != *b) continue;
+    return kernel.buffers[buffers - 1].name != nullptr && kernel.buffers[buffers].name == nullptr &&
+           kernel.scalars[scalars - 1].name != nullptr && kernel.scalars[scalars].name == nullptr;
+  }
+  return false;
 }
 
 constexpr Names student_names = {"student", "studentHidden", "studentWeight", "studentBias"};
@@ -230,18 +246,20 @@ int run(const imago_call* call, Batch& batch, const Layer& student, const Layer&
         number(batch.weights == nullptr ? nullptr : weights, n, IMAGO_F32),
         number(gradients.any() ? logits : nullptr, n * classes, IMAGO_F32),
         number(part, 3, IMAGO_F64),
-        {},  // classMask
+        number(batch.mask, classes, IMAGO_U8),
     };
     const double scalars[] = {static_cast<double>(n), static_cast<double>(classes), settings.temperature,
                               settings.hard_weight,   settings.ignore_index,        static_cast<double>(targets_type)};
+    static_assert(takes(sizeof buffers / sizeof *buffers, sizeof scalars / sizeof *scalars));
     imago_call of_chunk = *call;
     of_chunk.buffers = buffers;
     of_chunk.scalars = scalars;
     if (const int refused = soft_target_loss(&of_chunk)) {
       // Everything else has been looked at before the first chunk.
-      if (const int why = check_overflow(call, logits, n, classes, index, student_names.whole)) return why;
+      const Batch all = matrix(n, classes, batch.mask);
+      if (const int why = check_overflow(call, all, logits, index, student_names.whole)) return why;
       if (has_logits) return refused;
-      if (const int why = check_overflow(call, teacher_logits, n, classes, index, teacher_names.whole)) return why;
+      if (const int why = check_overflow(call, all, teacher_logits, index, teacher_names.whole)) return why;
       return refused;
     }
     soft += share * part[1];
@@ -297,7 +315,13 @@ IMAGO_KERNEL(linear_soft_target_loss) {
   if (has_logits ? !is_type(teacher_type, b[3]) : !is_type(teacher_type, b[4]) || !is_type(teacher_type, b[5]))
     return refuse(call, "teacherType %g does not fit the teacher's buffers (0 float32, 1 float16, 2 bfloat16)", teacher_type);
 
-  Batch batch{size(call, 0), size(call, 1), buffer<const int32_t>(call, 7), buffer<const float>(call, 8), settings.ignore_index, nullptr};
+  Batch batch{size(call, 0),
+              size(call, 1),
+              buffer<const int32_t>(call, 7),
+              buffer<const float>(call, 8),
+              settings.ignore_index,
+              nullptr,
+              buffer<const uint8_t>(call, 13)};
   const Layer student{b[0].data, b[1].data, buffer<const float>(call, 2), size(call, 2), static_cast<Type>(student_type)};
   const Layer teacher = has_logits
                             ? Layer{b[3].data, nullptr, nullptr, 0, static_cast<Type>(teacher_type)}

@@ -42,7 +42,8 @@ export const signatures = {
   /**
    * soft_target_loss of the logits z = h·Wᵀ + b (student: hidden states h RxD, weight W CxD) against logits given as a matrix or as
    * hidden states RxE, weight CxE and bias of a teacher, and its gradients by h, W and b, each optional. No logit matrix is made:
-   * chunkRows rows at a time, 0: as many as 64 MiB of logits. A bias may be −∞; h and W must be finite. Types: hidden states and
+   * chunkRows rows at a time, 0: as many as 64 MiB of logits. A bias may be −∞; h and W must be finite, of
+   * masked classes too. Types: hidden states and
    * weight of one side have one, 0 float32, 1 float16, 2 bfloat16; teacherType is that of teacherLogits where those are given.
    * hiddenGradient may be studentHidden's own buffer where that is float32. Logits beyond float32 are refused as
    * `student: logits beyond float32 in row <r>`, when outputs may have been written; everything else before.
@@ -62,6 +63,7 @@ export const signatures = {
       'weightGradient? CxD f32',
       'biasGradient? C f32',
       'result 3 f64',
+      'classMask? C u8',
     ],
     scalars: [
       'rows',

@@ -1,7 +1,7 @@
 import { ArgumentError, dims, ShapeError, type Tensor, tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
 import { checkDisjoint, checkTemperature, fraction, memory, whole } from '../guard.js'
-import { checkWeights, ignoreIndexOf, type LabelOptions } from './rows.js'
+import { checkWeights, ignoreIndexOf, type LabelOptions, type TeacherType, teacherTypes as types } from './rows.js'
 import type { SoftTargetLoss } from './soft_target_loss.js'
 
 /** The last layer of a classifier and what goes into it; its logits are hidden·weightᵀ + bias. */
@@ -28,6 +28,8 @@ export interface LinearSoftTargetLossOptions extends LabelOptions {
   readonly hardWeight?: number | undefined
   /** How much each row counts, `[N]` float32, finite and ≥ 0; left out: 1 each. A row of weight 0 is not read and costs nothing. */
   readonly rowWeights?: Tensor | undefined
+  /** Which classes there are, `[C]` uint8 or bool: 0 leaves a class out (the padding of a vocabulary) on both sides. Left out: all. */
+  readonly classMask?: Tensor | undefined
   /** Which gradients are computed; all of them unless given, the bias's where there is one. */
   readonly gradients?: readonly GradientName[] | undefined
   /** Where gradients go, float32; `hidden` may be the student's own float32 hidden states. Left out: new memory. */
@@ -42,7 +44,6 @@ export interface LinearSoftTargetLoss extends Omit<SoftTargetLoss, 'gradient'> {
   readonly gradients: { readonly [name in GradientName]?: Tensor<'float32'> }
 }
 
-const types = ['float32', 'float16', 'bfloat16'] as const
 const names: readonly GradientName[] = ['hidden', 'weight', 'bias']
 
 /**
@@ -60,7 +61,7 @@ const names: readonly GradientName[] = ['hidden', 'weight', 'bias']
  */
 export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): LinearSoftTargetLoss {
   const caller = 'linearSoftTargetLoss'
-  const { student, teacher, labels, rowWeights, out = {} } = options
+  const { student, teacher, labels, rowWeights, classMask, out = {} } = options
   const { logits, head } = teacherOf(caller, teacher)
   const sizes = dims(caller, {
     'student.hidden': [student.hidden, 'N D', types],
@@ -72,6 +73,7 @@ export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): Line
     'teacher.bias': [head?.bias, 'C', 'float32'],
     labels: [labels, 'N', 'int32'],
     rowWeights: [rowWeights, 'N', 'float32'],
+    classMask: [classMask, 'C', ['uint8', 'bool']],
     'out.hidden': [out.hidden, 'N D', 'float32'],
     'out.weight': [out.weight, 'C D', 'float32'],
     'out.bias': [out.bias, 'C', 'float32'],
@@ -97,7 +99,10 @@ export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): Line
     labels: labels ? memory(caller, 'labels', labels, 'int32') : null,
     rowWeights: rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null,
   }
+  const mask = classMask ? memory(caller, 'classMask', classMask, 'uint8') : null
   checkWeights(caller, read.rowWeights)
+  if (mask?.every((kept) => kept === 0))
+    throw new ArgumentError(caller, 'classMask', 'at least one class that is not 0', 'only 0')
   const shapes = { hidden: [N, D], weight: [C, D], bias: [C] }
   const gradients: { [name in GradientName]?: Tensor<'float32'> } = {}
   const written: { [name: string]: Float32Array } = {}
@@ -108,7 +113,7 @@ export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): Line
       : new Float32Array(shapes[name].reduce((a, b) => a * b))
     if (given) {
       const own = name === 'hidden' ? (read['student.hidden'] ?? undefined) : undefined
-      checkDisjoint(caller, `out.${name}`, data, { ...read, ...written }, own)
+      checkDisjoint(caller, `out.${name}`, data, { ...read, classMask: mask, ...written }, own)
     }
     written[`out.${name}`] = data
     gradients[name] = tensor('float32', shapes[name], data)
@@ -119,7 +124,7 @@ export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): Line
     caller,
     'linear_soft_target_loss',
     options.backend,
-    [...Object.values(read), ...names.map((name) => written[`out.${name}`] ?? null), result],
+    [...Object.values(read), ...names.map((name) => written[`out.${name}`] ?? null), result, mask],
     [
       N,
       C,
@@ -128,8 +133,8 @@ export function linearSoftTargetLoss(options: LinearSoftTargetLossOptions): Line
       temperature,
       hardWeight,
       ignoreIndexOf(caller, options),
-      types.indexOf(student.hidden.type as 'float32'),
-      types.indexOf((logits ?? head!.hidden).type as 'float32'),
+      types.indexOf(student.hidden.type as TeacherType),
+      types.indexOf((logits ?? head!.hidden).type as TeacherType),
       options.chunkRows === undefined ? 0 : whole(caller, 'chunkRows', options.chunkRows, 1, 2 ** 31 - 1),
     ],
   )
@@ -153,7 +158,7 @@ function sameType(caller: string, side: 'student' | 'teacher', { hidden, weight 
 }
 
 function numbers(caller: string, argument: string, value: Tensor | undefined): Float32Array | Uint16Array | null {
-  return value ? memory(caller, argument, value, value.type as 'float32' | 'float16' | 'bfloat16') : null
+  return value ? memory(caller, argument, value, value.type as TeacherType) : null
 }
 
 /** What was asked for, and what there is a place for. */

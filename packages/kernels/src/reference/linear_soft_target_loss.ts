@@ -1,15 +1,13 @@
-import { decodeBfloat16, decodeFloat16 } from '../half.js'
+import type { KernelOf } from '../signatures.js'
 import { crossEntropyRow, onehot } from './cross-entropy-row.js'
 import { divergenceRow } from './divergence-row.js'
-import { checkFinite, checkLabels, checkLogits, rowCounts, total } from './rows.js'
-
-type Numbers = Float32Array | Uint16Array
+import { checkFinite, checkLabels, checkLogits, decoded, rowCounts, total } from './rows.js'
 
 /**
  * soft_target_loss of z = h·Wᵀ + b, with all logits in memory, and by the chain rule from g = dvalue/dz: dvalue/dh = g·W,
- * dvalue/dW = gᵀ·h, dvalue/db = Σ_rows g.
+ * dvalue/dW = gᵀ·h, dvalue/db = Σ_rows g. A class that is masked has the logit −∞ on both sides.
  */
-export function linearSoftTargetLoss(
+export const linearSoftTargetLoss: KernelOf<'linear_soft_target_loss'> = (
   [
     studentHidden,
     studentWeight,
@@ -24,52 +22,31 @@ export function linearSoftTargetLoss(
     weightGradient,
     biasGradient,
     result,
-  ]: readonly [
-    Numbers,
-    Numbers,
-    Float32Array | null,
-    Numbers | null,
-    Numbers | null,
-    Numbers | null,
-    Float32Array | null,
-    Int32Array | null,
-    Float32Array | null,
-    Float32Array | null,
-    Float32Array | null,
-    Float32Array | null,
-    Float64Array,
+    classMask,
   ],
-  [rows, classes, depth, teacherDepth, temperature, hardWeight, ignoreIndex, studentType, teacherType]: readonly [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ],
-): void {
+  [rows, classes, depth, teacherDepth, temperature, hardWeight, ignoreIndex, studentType, teacherType],
+) => {
   const counts = rowCounts(rows, rowWeights, labels, ignoreIndex)
   const weightSum = total(counts)
-  checkLabels(labels, classes, counts)
-  const h = decode(studentHidden, studentType)
-  const weight = decode(studentWeight, studentType)
-  checkLayer('student', h, weight, studentBias, counts, classes)
-  let teacher: Float32Array | Float64Array
+  if (rows > 0 && classMask?.every((kept) => kept === 0)) throw new Error('classMask: 0 for every class')
+  checkLabels(labels, classes, counts, classMask)
+  const h = decoded(studentHidden, studentType)
+  const weight = decoded(studentWeight, studentType)
+  checkLayer('student', h, weight, studentBias, counts, classes, classMask)
+  let teacher: Float64Array
   if (teacherLogits !== null) {
-    teacher = decode(teacherLogits, teacherType)
-    checkLogits('teacher', teacher, counts)
+    teacher = Float64Array.from(decoded(teacherLogits, teacherType))
+    checkLogits('teacher', teacher, counts, classMask)
   } else {
-    const hidden = decode(teacherHidden!, teacherType)
-    const matrix = decode(teacherWeight!, teacherType)
-    checkLayer('teacher', hidden, matrix, teacherBias, counts, classes)
+    const hidden = decoded(teacherHidden!, teacherType)
+    const matrix = decoded(teacherWeight!, teacherType)
+    checkLayer('teacher', hidden, matrix, teacherBias, counts, classes, classMask)
     teacher = linear(hidden, matrix, teacherBias, rows, classes, teacherDepth)
-    checkRange('teacher', teacher, counts)
+    checkRange('teacher', teacher, counts, classMask)
   }
   const student = linear(h, weight, studentBias, rows, classes, depth)
-  checkRange('student', student, counts)
+  checkRange('student', student, counts, classMask)
+  for (const logits of [student, teacher]) mask(logits, classMask)
 
   let soft = 0
   let hard = 0
@@ -124,6 +101,12 @@ function linear(
   return logits
 }
 
+function mask(logits: Float64Array, classMask: Uint8Array | null): void {
+  if (classMask === null) return
+  for (let i = 0; i < logits.length; i++)
+    if (classMask[i % classMask.length] === 0) logits[i] = Number.NEGATIVE_INFINITY
+}
+
 function checkLayer(
   side: 'student' | 'teacher',
   hidden: Float32Array,
@@ -131,23 +114,19 @@ function checkLayer(
   bias: Float32Array | null,
   counts: Float64Array,
   classes: number,
+  classMask: Uint8Array | null,
 ): void {
   checkFinite(`${side}Hidden`, hidden, counts)
   checkFinite(`${side}Weight`, weight, new Float64Array(classes).fill(1))
-  if (bias !== null) checkLogits(`${side}Bias`, bias, Float64Array.of(1))
+  if (bias !== null) checkLogits(`${side}Bias`, bias, Float64Array.of(1), classMask)
 }
 
 /** Refuse logits that float32 does not hold. */
-function checkRange(name: string, logits: Float64Array, counts: Float64Array): void {
+function checkRange(name: string, logits: Float64Array, counts: Float64Array, classMask: Uint8Array | null): void {
   const classes = logits.length / counts.length
   for (let i = 0; i < logits.length; i++) {
     const r = Math.floor(i / classes)
-    if (counts[r] !== 0 && Math.fround(logits[i]!) === Number.POSITIVE_INFINITY)
+    if (counts[r] !== 0 && classMask?.[i % classes] !== 0 && Math.fround(logits[i]!) === Number.POSITIVE_INFINITY)
       throw new Error(`${name}: logits beyond float32 in row ${r}`)
   }
-}
-
-function decode(values: Numbers, type: number): Float32Array {
-  if (values instanceof Float32Array) return values
-  return Float32Array.from(values, type === 1 ? decodeFloat16 : decodeBfloat16)
 }

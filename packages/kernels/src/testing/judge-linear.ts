@@ -114,21 +114,22 @@ function factsOf(call: KernelCall, hidden: Matrix, weight: Matrix): Facts {
   for (let r = 0; r < rows; r++) {
     const share = shares[r]!
     if (share === 0) continue
-    const z = row(student, r)
-    const v = row(teacher, r)
+    const z = masked(row(student, r), buffers[13] as Uint8Array | null)
+    const v = masked(row(teacher, r), buffers[13] as Uint8Array | null)
     const [q, p, q1] = [softmax(z, temperature), softmax(v, temperature), softmax(z, 1)]
     const label = labels?.[r] ?? -1
     const [dz, dv] = [student.errors[r]!, teacher.errors[r]!]
     // Logits off by δ change a probability by at most the factor e^(2δ/T).
     const [tq, tp, tq1] = [Math.expm1((2 * dz) / temperature), Math.expm1((2 * dv) / temperature), Math.expm1(2 * dz)]
     const g = gradient.subarray(r * classes, (r + 1) * classes)
+    const best = p.indexOf(Math.max(...p))
     let [apart, pull, miss] = [0, 0, 0]
     for (let c = 0; c < classes; c++) {
       const difference = temperature * (q[c]! - p[c]!)
       const hard = label < 0 ? 0 : q1[c]! - (c === label ? 1 : 0)
       g[c] = share * ((1 - a) * difference + a * hard)
       apart += Math.abs(difference)
-      if (p[c]! > 0) pull += p[c]! * Math.abs(z[c]! - v[c]! - (z[0]! - v[0]!))
+      if (p[c]! > 0) pull += p[c]! * Math.abs(z[c]! - v[c]! - (z[best]! - v[best]!))
       miss += Math.abs(hard)
     }
     const own = share * tolerances.lossGradient.absolute + tolerances.lossGradient.relative * largest(g) + smallest
@@ -183,6 +184,11 @@ function softmax(logits: Floats, temperature: number): Float64Array {
   const exponentials = Float64Array.from(logits, (x) => Math.exp((x - max) / temperature))
   const sum = exponentials.reduce((a, b) => a + b, 0)
   return exponentials.map((e) => e / sum)
+}
+
+/** Without the classes that the mask leaves out. */
+function masked(logits: Floats, classMask: Uint8Array | null): Floats {
+  return logits.map((x, c) => (classMask?.[c] === 0 ? Number.NEGATIVE_INFINITY : x))
 }
 
 function row(matrix: Matrix, r: number): Floats {

@@ -24,6 +24,7 @@ interface Parts {
   readonly teacherBias: Float32Array | null
   readonly labels: Int32Array | null
   readonly rowWeights: Float32Array | null
+  readonly classMask: Uint8Array | null
   /** The gradients that are asked for. */
   readonly wants: readonly ('hidden' | 'weight' | 'bias' | 'in place')[]
 }
@@ -52,6 +53,7 @@ function partsOf(name: string, [rows, classes, depth]: Size, temperature = 4): P
     teacherBias: null,
     labels: labelsOf(random, rows, classes),
     rowWeights: weightsOf(random, rows),
+    classMask: null,
     wants: everything,
   }
 }
@@ -91,6 +93,7 @@ function callOf(parts: Parts): KernelCall {
       output('weight', classes * depth),
       output('bias', classes),
       new Float64Array(3).fill(Number.NaN),
+      parts.classMask,
     ],
     scalars: [
       rows,
@@ -213,6 +216,13 @@ const cases: ParityCase[] = [
   one('a class excluded by the bias where the teacher has mass', small, ({ bias }) => ({
     ...unlabelled,
     bias: set(bias!, { 3: -inf }),
+  })),
+  ...both('masked classes, whose bias and teacher are NaN', small, ({ bias, teacherLogits, classes }) => ({
+    ...unlabelled,
+    classMask: Uint8Array.from({ length: classes }, (_, c) => (c === 0 || c > 12 ? 0 : 1)),
+    bias: bias!.map((b, c) => (c > 14 ? Number.NaN : b)),
+    teacherLogits: teacherLogits!.map((v, i) => (i % classes > 12 ? Number.NaN : v)),
+    chunkRows: 4,
   })),
   one('hidden gradient only', small, () => ({ wants: ['hidden'], chunkRows: 4 })),
   one('weight gradient only', small, () => ({ wants: ['weight'], chunkRows: 4 })),
