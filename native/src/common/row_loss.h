@@ -1,4 +1,4 @@
-// The frame of a loss over rows [R, C]: which rows count, blocks of them, sums in a fixed order; refusals name a row and come before anything is written.
+// The frame of a loss over rows [R, C]: which rows count, blocks of them, sums in a fixed order; refusals name a row.
 #pragma once
 #include "common/layout.h"
 #include "common/parallel.h"
@@ -17,12 +17,14 @@ struct Batch {
   float* gradient;
   const uint8_t* mask = nullptr;  // [classes]: where it is 0 there is no class, whatever the logits say
   size_t unmasked = 0;            // how many classes there are
+  size_t span = 0;                // the same where they are the first ones (a padded vocabulary), else 0
   double weight_sum = 0;
   double equal_share = 0;  // 1/rows that count, where there are no weights
+  bool all_count = false;  // no weights, and every label is a class
 
   /** A row that does not count is not read, and its gradient is 0. */
   __attribute__((always_inline)) bool counts(size_t r) const {
-    return !(labels != nullptr && labels[r] == ignore_index) && !(weights != nullptr && weights[r] == 0);
+    return all_count || (!(labels != nullptr && labels[r] == ignore_index) && !(weights != nullptr && weights[r] == 0));
   }
   __attribute__((always_inline)) bool is_class(size_t c) const { return mask == nullptr || mask[c] != 0; }
   __attribute__((always_inline)) int32_t label(size_t r) const { return labels == nullptr ? -1 : labels[r]; }
@@ -32,11 +34,41 @@ struct Batch {
   }
 };
 
+/** True where every label is one of the first `classes`. Most calls have nothing else. */
+IMAGO_INLINE bool all_below(const int32_t* labels, size_t rows, size_t classes) {
+  const U limit = U{} + static_cast<uint32_t>(classes);
+  I outside{};
+  size_t r = 0;
+  for (; r + W <= rows; r += W) {
+    U x;
+    memcpy(&x, labels + r, sizeof x);
+    outside |= x >= limit;
+  }
+  for (; r < rows; r++)
+    if (static_cast<uint32_t>(labels[r]) >= classes) return false;
+  return !any(outside);
+}
+
 /** Checks the mask, labels and weights of the rows that count, counts the classes and sums the weights. 0 where all is well. */
 IMAGO_INLINE int prepare(const imago_call* call, Batch& batch) {
   if (batch.rows > 0 && batch.classes == 0) return refuse(call, "rows without classes have no loss");
-  for (size_t c = 0; c < batch.classes; c++) batch.unmasked += batch.is_class(c);
-  if (batch.rows > 0 && batch.unmasked == 0) return refuse(call, "classMask: 0 for every class");
+  batch.span = batch.unmasked = batch.classes;
+  if (batch.mask != nullptr) {
+    batch.unmasked = 0;
+    for (size_t c = 0; c < batch.classes; c++) batch.unmasked += batch.is_class(c);
+    if (batch.rows > 0 && batch.unmasked == 0) return refuse(call, "classMask: 0 for every class");
+    for (size_t c = 0; c < batch.unmasked; c++)
+      if (!batch.is_class(c)) batch.span = 0;
+    if (batch.span != 0) batch.span = batch.unmasked;
+  }
+  const bool ignores_class = batch.ignore_index >= 0 && batch.ignore_index < static_cast<double>(batch.classes);
+  if (batch.weights == nullptr &&
+      (batch.labels == nullptr || (!ignores_class && all_below(batch.labels, batch.rows, batch.span)))) {
+    batch.all_count = true;
+    batch.weight_sum = static_cast<double>(batch.rows);
+    batch.equal_share = 1 / batch.weight_sum;
+    return 0;
+  }
   for (size_t r = 0; r < batch.rows; r++) {
     if (!batch.counts(r)) continue;
     const float weight = batch.weights == nullptr ? 1 : batch.weights[r];
@@ -60,21 +92,30 @@ struct Rows {
   int32_t labels[W];
   F weight;
   I label;
+  /** w/Σw times a factor, rounded once. */
+  __attribute__((always_inline)) F weight_times(double factor) const {
+    float products[W];
+    for (size_t i = 0; i < W; i++) products[i] = static_cast<float>(share[i] * factor);
+    return load(products);
+  }
 };
 
 /** What a block adds to the loss: two sums, of which a kernel may use one. */
 struct Terms {
   double first = 0;
   double second = 0;
+  /** A row that has no softmax was met: the call is refused, and its output is unspecified. */
+  bool is_refused = false;
   __attribute__((always_inline)) void add(const Terms& more) {
     first += more.first;
     second += more.second;
+    is_refused |= more.is_refused;
   }
 };
 
 /**
  * Runs kernel.block<Layout>(rows, scratch, terms) over all rows that count. The scratch holds kernel.arrays staged blocks.
- * Everything that a row can be refused for has been checked before: blocks write.
+ * A block that meets a row without a softmax says so in terms, and does not write that row.
  */
 template <class Kernel>
 IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, const Kernel& kernel, Terms& total) {
@@ -96,15 +137,24 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
       return;
     }
     const auto run = [&](Rows& rows) {
-      float weight[W];
-      for (size_t i = 0; i < W; i++) {
-        const size_t r = rows.index[i < rows.count ? i : 0];
-        rows.share[i] = batch.share(r);
-        weight[i] = static_cast<float>(rows.share[i]);
-        rows.labels[i] = batch.label(r);
+      if (batch.all_count && rows.count == W) {
+        // As below, for a whole block of neighbours.
+        for (size_t i = 0; i < W; i++) rows.share[i] = batch.equal_share;
+        rows.weight = all(static_cast<float>(batch.equal_share));
+        rows.label = all_int(-1);
+        if (batch.labels != nullptr) memcpy(&rows.label, batch.labels + rows.index[0], sizeof rows.label);
+        memcpy(rows.labels, &rows.label, sizeof rows.label);
+      } else {
+        float weight[W];
+        for (size_t i = 0; i < W; i++) {
+          const size_t r = rows.index[i < rows.count ? i : 0];
+          rows.share[i] = batch.share(r);
+          weight[i] = static_cast<float>(rows.share[i]);
+          rows.labels[i] = batch.label(r);
+        }
+        rows.weight = load(weight);
+        memcpy(&rows.label, rows.labels, sizeof rows.label);
       }
-      rows.weight = load(weight);
-      memcpy(&rows.label, rows.labels, sizeof rows.label);
       if (narrow)
         kernel.template block<Narrow>(rows, memory, partial.terms);
       else
@@ -233,6 +283,16 @@ IMAGO_INLINE int check_rows(const imago_call* call, const Batch& batch, const ch
     if (x == -infinity && expect == Expect::finite) return refuse(call, "%s: -Infinity in row %zu", name, row);
   }
   return refuse(call, "%s: only -Infinity in row %zu", name, row);
+}
+
+/**
+ * Says which row has no softmax, once a block has found that there is one: it was not written, also where the output is the
+ * input, and what was written since is finite.
+ */
+template <class Source>
+IMAGO_INLINE int refuse_rows(const imago_call* call, const Batch& batch, const char* name, const typename Source::Element* logits) {
+  if (const int refused = check_rows<Source>(call, batch, name, logits, Expect::softmax)) return refused;
+  return refuse(call, "%s: a row has no softmax", name);
 }
 
 }  // namespace imago::IMAGO_ISA

@@ -151,21 +151,24 @@ IMAGO_INLINE void store_floats(float* p, D x) {
 IMAGO_INLINE F abs(F x) { return as_float(as_int(x) & 0x7fffffff); }
 
 typedef float Four __attribute__((vector_size(16)));
-IMAGO_INLINE Four four(const float* p) {
-  Four x;
-  memcpy(&x, p, sizeof x);
-  return x;
+/** Four neighbouring elements, from `first` on. */
+template <int first>
+IMAGO_INLINE Four four(F x) {
+  return __builtin_shufflevector(x, x, first, first + 1, first + 2, first + 3);
 }
 
 /** Folds the elements, fours first and then pairs: the same order for the same W. */
 template <class Operation>
 IMAGO_INLINE float fold(F x, Operation operation) {
-  float lanes[W];
-  store(lanes, x);
-  Four result = four(lanes);
-  for (size_t i = 4; i < W; i += 4) result = operation(result, four(lanes + i));
-  const Four pairs = operation(result, Four{result[2], result[3], 0, 0});
-  return operation(pairs, Four{pairs[1], 0, 0, 0})[0];
+  Four result = four<0>(x);
+#if defined(__AVX2__) || defined(__AVX512F__)
+  result = operation(result, four<4>(x));
+#endif
+#if defined(__AVX512F__)
+  result = operation(operation(result, four<8>(x)), four<12>(x));
+#endif
+  const Four pairs = operation(result, __builtin_shufflevector(result, result, 2, 3, 2, 3));
+  return operation(pairs, __builtin_shufflevector(pairs, pairs, 1, 1, 1, 1))[0];
 }
 IMAGO_INLINE float sum_of(F x) {
   return fold(x, [](Four a, Four b) { return a + b; });
@@ -176,10 +179,23 @@ IMAGO_INLINE float max_of(F x) {
 IMAGO_INLINE float min_of(F x) {
   return fold(x, [](Four a, Four b) { return a < b ? a : b; });
 }
+typedef double Two __attribute__((vector_size(16)));
 IMAGO_INLINE double sum_of(D x) {
-  double total = 0;
-  for (size_t i = 0; i < W / 2; i++) total += x[i];
-  return total;
+  Two sum = __builtin_shufflevector(x, x, 0, 1);
+#if defined(__AVX2__) || defined(__AVX512F__)
+  sum += __builtin_shufflevector(x, x, 2, 3);
+#endif
+#if defined(__AVX512F__)
+  sum = (sum + __builtin_shufflevector(x, x, 4, 5)) + __builtin_shufflevector(x, x, 6, 7);
+#endif
+  return sum[0] + sum[1];
+}
+
+/** The sum of the lanes, in float64. */
+IMAGO_INLINE double sum_in_double(F x) {
+  float lanes[W];
+  store(lanes, x);
+  return sum_of(load_doubles(lanes) + load_doubles(lanes + W / 2));
 }
 
 /** a₀ b₀ a₁ b₁ …, of the lower and of the upper halves. */

@@ -23,6 +23,8 @@ struct SoftTerm {
   F student_max;
   /** KL(p ‖ q) in nats, per row. */
   double divergence[W];
+  /** Some row holds NaN, +∞ or nothing but −∞: there is no softmax, and the rest means nothing. */
+  bool is_refused = false;
 };
 
 /** Beyond this magnitude (times T where T < 1) log-ratios of logits may overflow float32. */
@@ -73,8 +75,9 @@ struct DoubleRow {
     return false;
   }
 
-  /** KL(p ‖ q) in nats. */
-  double divergence() const {
+  /** KL(p ‖ q) in nats; hands out q − p of every class. */
+  template <class Each>
+  double divergence(Each each) const {
     double student_sum = 0, teacher_sum = 0;
     size_t best = 0;
     for (size_t c = 0; c < classes; c++) {
@@ -99,10 +102,8 @@ struct DoubleRow {
       const double p = teacher_exp(c) / teacher_sum, q = student_exp(c) / student_sum;
       const double apart = ((z(c) - student_max) - (v(c) - teacher_max)) / temperature - log_sums;
       const double u = is_close ? d(c) - log_sum : apart;
-      if (p > 0)
-        sum += u > 1 || u < -1 ? q - p - p * u : p * expm1_minus(u);
-      else
-        sum += q;
+      sum += p == 0 ? q : u > 1 || u < -1 ? q - p - p * u : p * expm1_minus(u);
+      each(c, p == 0 || u > 1 ? q - p : p * ::expm1(u));
     }
     return sum > 0 ? sum : 0;
   }
@@ -121,6 +122,11 @@ IMAGO_INLINE SoftTerm soft_term(const Batch& batch, const Rows& rows, const floa
   const F student_sum = exponentials<Layout>(s.z, n, z.max, t.scale, s.difference);
   const F teacher_sum = exponentials<Layout>(s.v, n, v.max, t.scale, s.teacher);
   SoftTerm term;
+  // A softmax has a largest class, which adds 1 to its sum; NaN and infinite maxima make the sum NaN.
+  if (any(~(student_sum > 0.0f)) || any(~(teacher_sum > 0.0f))) {
+    term.is_refused = true;
+    return term;
+  }
   term.student_max = z.max;
   term.comparison = compare<Layout>(s.z, s.v, n, z.max, v.max, s.difference, s.teacher, student_sum, teacher_sum, t);
   float divergence[W];
@@ -138,7 +144,7 @@ IMAGO_INLINE SoftTerm soft_term(const Batch& batch, const Rows& rows, const floa
       if (row.excludes())
         term.divergence[i] = __builtin_inf();
       else if (is_far || row.has_beyond(static_cast<double>(limit)))
-        term.divergence[i] = row.divergence();
+        term.divergence[i] = row.divergence([](size_t, double) {});
     }
   return term;
 }

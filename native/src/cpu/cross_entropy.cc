@@ -23,6 +23,10 @@ struct CrossEntropy {
     const RowPointers<const float> student_rows(student, rows, classes);
     const Range range = stage<Layout, Float32>(batch, rows, student_rows.row, z);
     const LabelTerm term = label_term<Layout>(z, n, range.max, rows.label, e);
+    if (any(~(term.scale > 0.0f))) {
+      terms.is_refused = true;
+      return;
+    }
 
     const F quarter_depth = smoothing == 0 ? F{} : mean_quarter_depth<Layout>(z, n, range);
     float logits[W];
@@ -162,12 +166,13 @@ IMAGO_KERNEL(cross_entropy) {
               buffer<const uint8_t>(call, 6)};
   if (const int refused = prepare(call, batch)) return refused;
   const float* const student = buffer<const float>(call, 0);
-  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
   Terms mean;
   if (call->buffers[1].type != 0) {
     const CrossEntropy kernel{batch, student, smoothing};
     if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+    if (mean.is_refused) return refuse_rows<Float32>(call, batch, "student", student);
   } else {
+    if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
     if (const int refused = check_distribution(call, batch, distribution)) return refused;
     const DistributionEntropy kernel{batch, student, distribution, smoothing};
     if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;

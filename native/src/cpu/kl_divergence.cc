@@ -1,4 +1,5 @@
 // KL(softmax(v/T) ‖ softmax(z/T)) and its gradient (q − p)/T with respect to z.
+#include "common/optimistic.h"
 #include "common/soft_block.h"
 #include "cpu/kernel.h"
 
@@ -7,22 +8,27 @@ namespace {
 
 template <class Source>
 struct KlDivergence {
-  const Batch& batch;
-  const float* student;
-  const typename Source::Element* teacher;
-  double temperature;
+  const SoftLoss<Source>& loss;
   static constexpr size_t arrays = SoftScratch::arrays;
 
   template <class Layout>
   void block(const Rows& rows, float* memory, Terms& terms) const {
+    if (!optimistic<Layout, Source, Hard::none>(loss, rows, memory, terms)) careful<Layout>(rows, memory, terms);
+  }
+
+  template <class Layout>
+  void careful(const Rows& rows, float* memory, Terms& terms) const {
+    const Batch& batch = loss.batch;
     const SoftScratch s(memory, Layout::vectors(batch.classes) * W);
-    const SoftTerm soft = soft_term<Layout, Source>(batch, rows, student, teacher, temperature, s);
+    const SoftTerm soft = soft_term<Layout, Source>(batch, rows, loss.student, loss.teacher, loss.temperature, s);
     Terms sums;
+    sums.is_refused = soft.is_refused;
+    if (soft.is_refused) return terms.add(sums);
     for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * soft.divergence[i];
     terms.add(sums);
     if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
-    const F factor = rows.weight * static_cast<float>(1 / temperature);
+    const F factor = rows.weight_times(loss.soft_factor);
     const F scale = soft.comparison.scale * factor;
     const F shift = soft.comparison.shift * factor;
     Layout::unstage(gradient.row, rows.count, batch.classes, [&](size_t i) {
@@ -34,13 +40,12 @@ struct KlDivergence {
 template <class Source>
 int run(const imago_call* call, Batch& batch) {
   if (const int refused = prepare(call, batch)) return refused;
-  const float* const student = buffer<const float>(call, 0);
-  const auto* const teacher = buffer<const typename Source::Element>(call, 1);
-  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
-  if (const int refused = check_rows<Source>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
-  const KlDivergence<Source> kernel{batch, student, teacher, call->scalars[2]};
+  const double temperature = call->scalars[2];
+  const SoftLoss<Source> loss{batch,       buffer<const float>(call, 0), buffer<const typename Source::Element>(call, 1),
+                              temperature, 1 / temperature,              0};
   Terms mean;
-  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  if (const int refused = for_each_block(call, batch, KlDivergence<Source>{loss}, mean)) return refused;
+  if (mean.is_refused) return refuse_rows(call, loss);
   *buffer<double>(call, 4) = mean.first;
   return 0;
 }

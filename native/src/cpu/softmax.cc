@@ -15,7 +15,7 @@ struct Softmax {
   static constexpr size_t arrays = 2;
 
   template <class Layout>
-  void block(const Rows& rows, float* memory, Terms&) const {
+  void block(const Rows& rows, float* memory, Terms& terms) const {
     const size_t classes = batch.classes;
     const size_t n = Layout::vectors(classes);
     float* const x = memory;
@@ -24,6 +24,10 @@ struct Softmax {
     const RowPointers<float> out_rows(out, rows, classes);
     const F max = Layout::template stage<Float32>(in_rows.row, rows.count, classes, x).max;
     const F sum = exponentials<Layout>(x, n, max, temperature.scale, e);
+    if (any(~(sum > 0.0f))) {
+      terms.is_refused = true;
+      return;
+    }
     const F log_sum = log(sum);
     const F scale = 1.0f / sum;
     if (log_space)
@@ -44,8 +48,8 @@ IMAGO_KERNEL(softmax) {
   Batch batch{size(call, 0), size(call, 1), nullptr, nullptr, 0, nullptr};
   if (const int refused = prepare(call, batch)) return refused;
   const float* const logits = buffer<const float>(call, 0);
-  if (const int refused = check_rows<Float32>(call, batch, "logits", logits, Expect::softmax)) return refused;
   const Softmax kernel{batch, logits, buffer<float>(call, 1), temperature_of(call->scalars[2]), call->scalars[3] != 0};
-  Terms nothing;
-  return for_each_block(call, batch, kernel, nothing);
+  Terms terms;
+  if (const int refused = for_each_block(call, batch, kernel, terms)) return refused;
+  return terms.is_refused ? refuse_rows<Float32>(call, batch, "logits", logits) : 0;
 }

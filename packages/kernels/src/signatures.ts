@@ -14,9 +14,9 @@
  * - teacherType: 0 float32, 1 float16, 2 bfloat16; the latter two as their bits in u16.
  * - Teacher −∞ is no mass (0·log 0 = 0); student −∞ where the teacher (or the label) has mass is a loss of +∞, never NaN;
  *   the gradient stays finite.
- * - A kernel looks at every row before it writes anything and refuses with `[<kernel>: ]<buffer>: <problem> in row <r>`, as in
- *   `student: NaN in row 3`, `teacher: Infinity in row 0`, `logits: only -Infinity in row 2`,
- *   `labels: 12 in row 5 is not a class`. What begins with `labels` or `rowWeights` becomes an ArgumentError, the rest a
+ * - A kernel refuses with `[<kernel>: ]<buffer>: <problem> in row <r>`, as in `student: NaN in row 3`, `teacher: Infinity in
+ *   row 0`, `logits: only -Infinity in row 2`, `labels: 12 in row 5 is not a class`. What it writes to (`out`, also in place) is
+ *   unspecified then. What begins with `labels` or `rowWeights` becomes an ArgumentError, the rest a
  *   NumericError. The face has checked that row weights are finite and ≥ 0.
  */
 export const signatures = {

@@ -31,7 +31,7 @@ export function parityOf(kernel: string, table: ParityTable, oracle: Kernel, imp
       const report = (verdict: Verdict): ParityRow => ({ kernel, case: name, ...verdict, pass: excess(verdict) <= 1 })
       const laid = layOut(call, offset)
       const verdicts =
-        want === null ? refusal(one, laid, implementation) : accepted(table, call, want, laid, implementation)
+        want === null ? refusal(one, table, laid, implementation) : accepted(table, call, want, laid, implementation)
       return verdicts.map(report)
     })
   })
@@ -63,14 +63,18 @@ function accepted(
   return table.judge(call, want, laid)
 }
 
-function refusal(one: ParityCase, laid: Laid, implementation: Kernel): Verdict[] {
+/** What a refused call leaves in its outputs is unspecified; everything else must be as it was. */
+function refusal(one: ParityCase, table: ParityTable, laid: Laid, implementation: Kernel): Verdict[] {
+  const outputs = new Set(table.outputs.map((i) => laid.buffers[i]))
   const before = laid.buffers.map((buffer) => buffer?.slice() ?? null)
   try {
     implementation(laid.buffers, laid.scalars)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     if (!one.refuses!.test(message)) return [failure(`refuses with "${message}" instead of ${one.refuses}`)]
-    if (!laid.buffers.every((buffer, i) => same(buffer, before[i]!))) return [failure('refuses, but wrote before')]
+    if (!laid.buffers.every((buffer, i) => outputs.has(buffer) || same(buffer, before[i]!)))
+      return [failure('refuses, but wrote to an input')]
+    if (laid.overrun()) return [failure('refuses, but wrote outside a buffer')]
     return [{ output: 'refusal', error: 0, tolerance: 0 }]
   }
   return [failure(`accepts what it must refuse with ${one.refuses}`)]
