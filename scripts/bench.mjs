@@ -54,7 +54,8 @@ if (options.last) {
 if (!options['no-build']) setup()
 const { rows } = await import('../bench/rows/index.mjs')
 const { compare, growth } = await import('../bench/harness/compare.mjs')
-const { startContenders } = await import('../bench/harness/contenders.mjs')
+const { measureMemory } = await import('../bench/harness/memory.mjs')
+const { memoryContenders, startContenders } = await import('../bench/harness/contenders.mjs')
 
 const list = (text) => text.split(',').filter((item) => item !== '')
 const chosen = options.rows ? list(options.rows) : Object.keys(rows)
@@ -99,6 +100,20 @@ if (options.markdown) writeFileSync(options.markdown, markdown(record))
 /** One row at one number of threads, into the record. */
 async function time(stem, row, cases, threads) {
   const cores = Array.from({ length: threads }, (_, i) => (Number(options.core) + i) % record.machine.cores)
+  const note = (one) =>
+    process.stderr.write(`bench: ${stem} ${one.name}, ${threads} thread${threads > 1 ? 's' : ''} …\n`)
+  if (row.measure === 'memory') {
+    if (options.quick) return
+    const { names, left, start } = memoryContenders(row, { threads, cores, python, quick: false })
+    const contenders = [...names, ...Object.keys(left)]
+    record.rows[stem] = { title: row.title, contenders, comparisons: [], left, measure: row.measure }
+    for (const one of cases) {
+      note(one)
+      record.results.push(await measureMemory(row, stem, one, names, start, { threads }))
+    }
+    show(stem, threads)
+    return
+  }
   const { sides, left, backends, stop } = await startContenders(row, { threads, cores, python, quick: options.quick })
   try {
     const backend = backends.find((one) => one.chosen)
@@ -111,7 +126,7 @@ async function time(stem, row, cases, threads) {
     record.rows[stem] ??= { title: row.title, contenders, comparisons: row.comparisons, left }
     const settings = { threads, rounds: Number(options.rounds), blockMs: Number(options.block) }
     for (const one of cases) {
-      process.stderr.write(`bench: ${stem} ${one.name}, ${threads} thread${threads > 1 ? 's' : ''} …\n`)
+      note(one)
       record.results.push(await compare(row, stem, one, sides, settings))
     }
     const grows = cases.find((one) => one.growth)
@@ -120,10 +135,10 @@ async function time(stem, row, cases, threads) {
   } finally {
     await stop()
   }
-  const mine = {
-    ...record,
-    rows: { [stem]: record.rows[stem] },
-    results: record.results.filter((one) => one.row === stem && one.threads === threads),
-  }
-  console.log(`\n${printed(mine, { head: false })}`)
+  show(stem, threads)
+}
+
+function show(stem, threads) {
+  const results = record.results.filter((one) => one.row === stem && one.threads === threads)
+  console.log(`\n${printed({ ...record, rows: { [stem]: record.rows[stem] }, results }, { head: false })}`)
 }

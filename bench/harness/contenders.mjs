@@ -7,7 +7,17 @@ import { startSide } from './side.mjs'
 
 const bench = join(import.meta.dirname, '..')
 const native = join(bench, '../native')
+const node = ['--expose-gc', join(bench, 'harness/node-side.mjs')]
+const peer = [join(bench, 'peer/torch_peer.py')]
 const calls = join(native, `build/bench/imago_calls${process.platform === 'win32' ? '.exe' : ''}`)
+
+const ourEnvironment = (threads) => ({ IMAGO_NUM_THREADS: String(threads) })
+const theirEnvironment = (threads) => ({
+  OMP_NUM_THREADS: String(threads),
+  MKL_NUM_THREADS: String(threads),
+  // Kept, so that a second run need not compile again.
+  TORCHINDUCTOR_CACHE_DIR: join(tmpdir(), 'imago-bench-inductor'),
+})
 
 /**
  * The processes that take part in a row, by name, in the order of their turns: imago, its other ways and instruction sets,
@@ -20,8 +30,7 @@ export async function startContenders(row, { threads, cores, python, quick }) {
   const add = (name, command, args, { env, ...marks }) =>
     sides.set(name, Object.assign(startSide(name, command, args, { cores, env }), marks))
 
-  const node = ['--expose-gc', join(bench, 'harness/node-side.mjs')]
-  const ours = { IMAGO_NUM_THREADS: String(threads) }
+  const ours = ourEnvironment(threads)
   add('imago', process.execPath, node, { env: ours })
   const { backends } = await sides.get('imago').request('hello')
   const { isa: chosen, isas = [] } = backends.find(({ name }) => name === 'cpu')
@@ -32,17 +41,12 @@ export async function startContenders(row, { threads, cores, python, quick }) {
     else add(`imago ${isa}`, process.execPath, node, { env: { ...ours, IMAGO_CPU_ISA: isa } })
   }
 
-  const theirs = {
-    OMP_NUM_THREADS: String(threads),
-    MKL_NUM_THREADS: String(threads),
-    // Kept, so that a second run need not compile again.
-    TORCHINDUCTOR_CACHE_DIR: join(tmpdir(), 'imago-bench-inductor'),
-  }
+  const theirs = theirEnvironment(threads)
   for (const variant of row.variants ?? []) {
     const name = `torch ${variant}`
     if (python.reason) left[name] = python.reason
     else if (quick && row.compiled?.includes(variant)) left[name] = 'of --quick'
-    else add(name, python.command, [join(bench, 'peer/torch_peer.py')], { env: theirs, variant })
+    else add(name, python.command, peer, { env: theirs, variant })
   }
 
   if (row.yardsticks?.includes('C++')) {
@@ -64,6 +68,23 @@ export async function startContenders(row, { threads, cores, python, quick }) {
     rmSync(folder, { recursive: true, force: true })
   }
   return { sides, left, backends, stop }
+}
+
+/** For rows of which each contender has a process of its own a time: the names, who is left out, and how one is started. */
+export function memoryContenders(row, { threads, cores, python, quick }) {
+  const left = {}
+  const names = ['imago']
+  for (const variant of row.variants) {
+    const reason = python.reason ?? (quick && row.compiled?.includes(variant) ? 'of --quick' : undefined)
+    if (reason) left[`torch ${variant}`] = reason
+    else names.push(`torch ${variant}`)
+  }
+  const start = (name) => {
+    if (name === 'imago') return startSide(name, process.execPath, node, { cores, env: ourEnvironment(threads) })
+    const [, variant] = name.split(' ')
+    return Object.assign(startSide(name, python.command, peer, { cores, env: theirEnvironment(threads) }), { variant })
+  }
+  return { names, left, start }
 }
 
 /** Our kernels in a C++ program, built beside the addon. Why there is none now, or undefined. */

@@ -57,8 +57,14 @@ function sections(record, as) {
 
 function summary({ results }) {
   const { met, missed, unjudged, asked } = tally(results)
-  const value = ({ median, atMost }) => (atMost === undefined ? median.toFixed(2) : `${(median * 1000).toFixed(2)} µs`)
-  const limit = ({ atLeast, atMost }) => (atLeast === undefined ? `≤ ${atMost * 1000} µs` : `≥ ${+atLeast.toFixed(2)}`)
+  const value = ({ median, copies, atMost }) => {
+    if (copies !== undefined) return copies.toFixed(2)
+    return atMost === undefined ? median.toFixed(2) : `${(median * 1000).toFixed(2)} µs`
+  }
+  const limit = ({ atLeast, atMost, atMostCopies }) => {
+    if (atMostCopies !== undefined) return `≤ ${atMostCopies}`
+    return atLeast === undefined ? `≤ ${atMost * 1000} µs` : `≥ ${+atLeast.toFixed(2)}`
+  }
   return [
     `${met.length} of ${asked.length} that are asked are met`,
     ...missed.map((one) => `- not met: ${one.where}: ${one.name} ${value(one)}, asked ${limit(one)}`),

@@ -4,17 +4,22 @@ import { backends } from '@imago/kernels'
 import { rows } from '../rows/index.mjs'
 import { writeNumbers } from './numbers.mjs'
 import { installClock, measureOverhead } from './overhead.mjs'
+import { forgetPeak, peak, resident } from './peak.mjs'
 
 let prepared
 let clock = false
+let before = 0
 
 const ops = {
   hello: () => ({ node: process.version, backends: backends() }),
-  async prepare({ row, settings, folder, threads, variant }) {
+  async prepare({ row, settings, folder, threads, variant, memory }) {
     await prepared?.dispose?.()
     // Only where it is asked for: it costs what a small call costs.
     if (rows[row].overhead && !clock) installClock()
     clock ||= rows[row].overhead === true
+    // A first call of everything, on nothing: what it loads and compiles is no memory of the case.
+    if (memory) await (await rows[row].prepare({ ...settings, rows: 2, classes: 8, depth: 4 }, folder)).run()
+    before = resident()
     prepared = await rows[row].prepare(settings, folder, { threads, variant })
     return {}
   },
@@ -27,6 +32,12 @@ const ops = {
     const start = performance.now()
     await prepared.run(iterations)
     return { milliseconds: (performance.now() - start) / iterations }
+  },
+  async peak() {
+    forgetPeak()
+    const start = performance.now()
+    const outcome = await prepared.run()
+    return { milliseconds: performance.now() - start, bytes: peak() - before, ...outcome }
   },
   outcome: async () => ({ value: await prepared.outcome() }),
   overhead: ({ iterations }) => measureOverhead(() => prepared.run(iterations), iterations),

@@ -1,7 +1,8 @@
 import { nameOf } from './judge.mjs'
 
 /** The tables of a row as plain cells: the times, then the comparisons with what is asked beside them. */
-export function tables({ title, contenders, comparisons }, results) {
+export function tables({ title, contenders, comparisons, measure }, results) {
+  if (measure === 'memory') return [memoryTable(title, contenders, results)]
   const line = (result, cells) => [result.case, String(result.threads), ...cells]
   const times = {
     title: `${title}: medians (10–90 %)`,
@@ -27,6 +28,35 @@ export function tables({ title, contenders, comparisons }, results) {
   return [times, compared]
 }
 
+/** Bytes at the peak, how many logit matrices that is, how long it took. */
+function memoryTable(title, contenders, results) {
+  const cell = (found) =>
+    found
+      ? `${gigabytes(found.bytes)} = ${found.copies.toFixed(2)} × (${(found.milliseconds / 1000).toFixed(1)} s)`
+      : '–'
+  const judged = (verdicts) =>
+    verdicts
+      .map(
+        ({ atMostCopies, met }) => `≤ ${atMostCopies} ×: ${met === undefined ? 'not judged' : met ? 'met' : 'not met'}`,
+      )
+      .join(', ') || '–'
+  return {
+    title: `${title}; × the logit matrix (and the time of that one evaluation)`,
+    head: ['case', 'logit matrix', 'inputs, gradients', ...contenders, 'asked of imago'],
+    lines: results.map((result) => [
+      result.case,
+      gigabytes(result.matrixBytes),
+      gigabytes(result.floorBytes),
+      ...contenders.map((name) => cell(result.memory[name])),
+      judged(result.verdicts),
+    ]),
+  }
+}
+
+function gigabytes(bytes) {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(0)} MB` : `${(bytes / 1e9).toFixed(2)} GB`
+}
+
 /** Why columns or cells are empty, one line a reason. */
 export function gaps({ left }, results) {
   const reasons = new Map()
@@ -41,7 +71,7 @@ export function gaps({ left }, results) {
 export function tally(results) {
   const asked = results.flatMap((result) =>
     result.verdicts
-      .filter(({ atLeast, atMost }) => atLeast !== undefined || atMost !== undefined)
+      .filter(({ atLeast, atMost, atMostCopies }) => (atLeast ?? atMost ?? atMostCopies) !== undefined)
       .map((one) => ({
         ...one,
         where: `${result.row} ${result.case}${result.threads > 1 ? `, ${result.threads} threads` : ''}`,

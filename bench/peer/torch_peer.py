@@ -2,6 +2,7 @@
 
 Plain PyTorch as people write it, and the fastest that it has; each row's class says what its variants are.
 """
+import gc
 import json
 import os
 import sys
@@ -290,12 +291,87 @@ class Dropout:
         return F.dropout(self.x, self.probability, training=True).mean().item()
 
 
-rows = {"adamw": Adamw, "dropout": Dropout, "loss": Loss, "sgd": Sgd, "step": Step, "teacher": Teacher}
+class Memory:
+    """plain: eager; compiled: torch.compile of torch.func.grad_and_value; chunked (linear only): eager, 128 rows at a time."""
+
+    def __init__(self, s, folder, variant):
+        self.s = s
+        rows, classes = s["rows"], s["classes"]
+        self.labels = fill(folder, "labels", (rows,), np.int32).long() % classes
+        if s["kind"] == "logits":
+            if variant == "chunked":
+                raise ValueError("of logits that are there nothing is gained by chunks")
+            self.inputs = [fill(folder, "student", (rows, classes))]
+            self.teacher = [fill(folder, "teacher", (rows, classes))]
+        else:
+            sizes = ((rows, s["depth"]), (classes, s["depth"]))
+            self.inputs = [fill(folder, name, dims) for name, dims in zip(("hidden", "weight"), sizes)]
+            self.teacher = [fill(folder, name, dims) for name, dims in zip(("teacherHidden", "teacherWeight"), sizes)]
+        self.run = {"plain": self.plain, "compiled": self.compiled, "chunked": self.chunked}[variant]
+
+    def loss(self, inputs, teacher, labels):
+        student = F.linear(*inputs) if len(inputs) == 2 else inputs[0]
+        with torch.no_grad():
+            target = F.linear(*teacher) if len(teacher) == 2 else teacher[0]
+        return soft_target(student, target, labels, self.s["temperature"], self.s["hardWeight"])
+
+    def answer(self, value, gradient):
+        return {"value": value, "gradient": gradient.flatten()[:4096].tolist()}
+
+    def plain(self):
+        inputs = [x.requires_grad_() for x in self.inputs]
+        value = self.loss(inputs, self.teacher, self.labels)
+        value.backward()
+        return self.answer(value.item(), inputs[0].grad)
+
+    def compiled(self):
+        function = torch.func.grad_and_value(lambda inputs, teacher, labels: self.loss(inputs, teacher, labels))
+        gradients, value = torch.compile(function, dynamic=False)(self.inputs, self.teacher, self.labels)
+        return self.answer(value.item(), gradients[0])
+
+    def chunked(self):
+        hidden, weight = self.inputs
+        weight.requires_grad_()
+        gradient = torch.empty_like(hidden)
+        total = 0.0
+        for at in range(0, len(hidden), 128):
+            chunk = slice(at, min(at + 128, len(hidden)))
+            part = hidden[chunk].detach().requires_grad_()
+            share = len(part) / len(hidden)
+            value = share * self.loss([part, weight], [self.teacher[0][chunk], self.teacher[1]], self.labels[chunk])
+            value.backward()
+            gradient[chunk] = part.grad
+            total += value.item()
+        return self.answer(total, gradient)
+
+
+def fill(folder, name, dims, dtype=np.float32):
+    """A file's numbers, again from its beginning until the tensor is full."""
+    data = np.empty(dims, dtype)
+    flat = data.reshape(-1)
+    block = np.fromfile(os.path.join(folder, name + ".bin"), dtype)
+    for at in range(0, flat.size, block.size):
+        flat[at : at + block.size] = block[: flat.size - at]
+    return torch.from_numpy(data)
+
+
+def status(name):
+    with open("/proc/self/status") as file:
+        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(name + ":"))
+
+
+def forget_peak():
+    with open("/proc/self/clear_refs", "w") as file:
+        file.write("5")
+
+
+rows = {"adamw": Adamw, "dropout": Dropout, "loss": Loss, "memory": Memory, "sgd": Sgd, "step": Step, "teacher": Teacher}
 prepared = None
+before = 0
 
 
 def answer(request):
-    global prepared
+    global prepared, before
     op = request["op"]
     if op == "hello":
         return {"torch": torch.__version__, "python": sys.version.split()[0], "threads": torch.get_num_threads()}
@@ -304,8 +380,19 @@ def answer(request):
         torch.compiler.reset()
         torch.manual_seed(1)
         torch.set_num_threads(request["threads"])
-        prepared = rows[request["row"]](request["settings"], request["folder"], request["variant"])
+        row, settings, folder, variant = (request[key] for key in ("row", "settings", "folder", "variant"))
+        if request.get("memory"):
+            # A first call of everything, on nothing: what it loads and compiles is no memory of the case.
+            rows[row]({**settings, "rows": 2, "classes": 8, "depth": 4}, folder, variant).run()
+            gc.collect()
+            before = status("VmRSS")
+        prepared = rows[row](settings, folder, variant)
         return {}
+    if op == "peak":
+        forget_peak()
+        start = time.perf_counter()
+        outcome = prepared.run()
+        return {"milliseconds": (time.perf_counter() - start) * 1e3, "bytes": status("VmHWM") - before, **outcome}
     if op == "check":
         value, tensors = prepared.check()
         for name, data in tensors.items():

@@ -1,0 +1,105 @@
+import { closeSync, openSync, readSync } from 'node:fs'
+import { join } from 'node:path'
+import { linearSoftTargetLoss, softTargetLoss } from '@imago/kernels'
+import { tensor } from '@imago/tensor'
+import { noise, writeNumbers } from '../harness/numbers.mjs'
+
+/**
+ * What one evaluation of the loss and its gradient takes at its peak, inputs and gradients included, in a process of its own: from logits
+ * (the gradient in the student's place), and from hidden states and the weights of two heads. A vocabulary of 128,256.
+ */
+export const title = 'memory at the peak of one evaluation, inputs and gradients included'
+
+const common = { classes: 128_256, temperature: 4, hardWeight: 0.1 }
+/** Two copies of the logit matrix: the student's, whose place the gradient takes, and the teacher's. */
+const asked = { copies: 2 }
+
+export const cases = [
+  { name: 'logits (1024, 128256)', kind: 'logits', rows: 1024, ...common, asked },
+  { name: 'logits (8192, 128256)', kind: 'logits', rows: 8192, ...common, asked, only: ['imago'] },
+  { name: 'linear (1024 × 512, 128256)', kind: 'linear', rows: 1024, depth: 512, ...common },
+  {
+    name: 'linear (8192 × 512, 128256)',
+    kind: 'linear',
+    rows: 8192,
+    depth: 512,
+    ...common,
+    only: ['imago', 'torch chunked'],
+  },
+]
+
+/**
+ * Of logits: `plain` is eager, `compiled` torch.compile of torch.func.grad_and_value. Of hidden states: F.linear and the loss; the same
+ * compiled; and `chunked`: eager, 128 rows at a time, as fused kernels do it.
+ */
+export const variants = ['plain', 'compiled', 'chunked']
+export const comparisons = []
+export const compiled = ['compiled']
+export const threads = [1]
+/** Bytes of inputs and gradients alone, which nobody can do without. */
+export function floor({ kind, rows, classes, depth }) {
+  // The gradient takes the student's place; of two heads and the gradient of one, hidden states and weights.
+  return kind === 'logits' ? 2 * 4 * rows * classes : 3 * 4 * depth * (rows + classes)
+}
+
+/** Measured by harness/memory.mjs. */
+export const measure = 'memory'
+
+/** What so many numbers of this name are made of: a file that is read as often as it takes. */
+const block = 1024 * 1024
+
+export function write({ rows, classes, kind }, folder) {
+  for (const [i, name] of ['student', 'teacher', 'hidden', 'weight', 'teacherHidden', 'teacherWeight'].entries())
+    writeNumbers(folder, name, noise(i + 1, block, kind === 'linear' && name.endsWith('eight') ? 0.05 : 2))
+  const labels = Int32Array.from(noise(9, rows, 1), (x) => Math.min(classes - 1, Math.floor(((x + 2) / 4) * classes)))
+  writeNumbers(folder, 'labels', labels)
+}
+
+export function prepare({ kind, rows, classes, depth, temperature, hardWeight }, folder) {
+  const matrix = (name, ...dims) => tensor('float32', dims, fill(folder, name, new Float32Array(dims[0] * dims[1])))
+  const labels = tensor(
+    'int32',
+    [rows],
+    fill(folder, 'labels', new Int32Array(rows)).map((label) => label % classes),
+  )
+  let evaluate
+  if (kind === 'logits') {
+    const student = matrix('student', rows, classes)
+    const options = {
+      student,
+      teacher: matrix('teacher', rows, classes),
+      labels,
+      temperature,
+      hardWeight,
+      out: student,
+    }
+    evaluate = () => ({ value: softTargetLoss(options).value, gradient: student })
+  } else {
+    const head = (hidden, weight) => ({
+      hidden: matrix(hidden, rows, depth),
+      weight: matrix(weight, classes, depth),
+    })
+    const student = head('hidden', 'weight')
+    const options = { student, teacher: head('teacherHidden', 'teacherWeight'), labels, temperature, hardWeight }
+    evaluate = () => {
+      const { value, gradients } = linearSoftTargetLoss(options)
+      return { value, gradient: gradients.hidden }
+    }
+  }
+  return {
+    run() {
+      const { value, gradient } = evaluate()
+      // Enough to see that all computed the same.
+      return { value, gradient: Array.from(gradient.data.subarray(0, 4096)) }
+    },
+  }
+}
+
+/** Reads a file into memory that is there, again from its beginning until it is full. */
+function fill(folder, name, data) {
+  const file = openSync(join(folder, `${name}.bin`), 'r')
+  const bytes = new Uint8Array(data.buffer)
+  for (let at = 0; at < bytes.length; ) at += readSync(file, bytes, at, Math.min(4 * block, bytes.length - at), 0)
+  closeSync(file)
+  return data
+}
