@@ -1,4 +1,4 @@
-import { native } from '@imago/kernels'
+import { native, signatures } from '@imago/kernels'
 import { readNumbers } from '../harness/numbers.mjs'
 import * as loss from './loss.mjs'
 
@@ -34,14 +34,16 @@ export function prepare(settings, folder, { variant }) {
   if (binding === null) throw new Error('there is no addon')
   const gradient = new Float32Array(rows * classes)
   const result = new Float64Array(3)
-  const labels = readNumbers(folder, 'labels', Int32Array)
-  const inputs = [readNumbers(folder, 'student'), readNumbers(folder, 'teacher'), labels]
-  const call = () =>
-    binding.call(
-      'soft_target_loss',
-      [...inputs, null, gradient, result],
-      [rows, classes, temperature, hardWeight, -100, 0],
-    )
+  const named = {
+    student: readNumbers(folder, 'student'),
+    teacher: readNumbers(folder, 'teacher'),
+    labels: readNumbers(folder, 'labels', Int32Array),
+    gradient,
+    result,
+  }
+  const inputs = signatures.soft_target_loss.buffers.map((spec) => named[/^\w+/.exec(spec)[0]] ?? null)
+  // The arrays are made anew for every call, as a caller would.
+  const call = () => binding.call('soft_target_loss', [...inputs], [rows, classes, temperature, hardWeight, -100, 0])
   return {
     check() {
       call()

@@ -7,7 +7,9 @@
 #include <cstdlib>
 #include <fstream>
 #include <iostream>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "common/thread_pool.h"
@@ -44,9 +46,10 @@ struct Case {
   std::vector<float> student, teacher, gradient;
   std::vector<int32_t> labels;
   std::vector<double> scalars;
+  std::vector<imago_buffer> buffers;
   double result[3] = {0, 0, 0};
 
-  Case(const std::string& line) {
+  Case(const imago_kernel& kernel, const std::string& line) {
     const std::string folder = text(line, "folder");
     const double rows = number(line, "rows");
     const double classes = number(line, "classes");
@@ -56,17 +59,29 @@ struct Case {
     labels = read<int32_t>(folder + "/labels.bin", static_cast<size_t>(rows));
     gradient.resize(count);
     scalars = {rows, classes, number(line, "temperature"), number(line, "hardWeight"), -100, 0};
+    buffers = arrange(kernel);
+  }
+  Case(const Case&) = delete;
+  Case& operator=(const Case&) = delete;
+
+  /** By the names of the kernel's description; what has none here is left out. */
+  std::vector<imago_buffer> arrange(const imago_kernel& kernel) {
+    const std::pair<const char*, imago_buffer> all[] = {
+        {"student", {student.data(), student.size(), IMAGO_F32}}, {"teacher", {teacher.data(), teacher.size(), IMAGO_F32}},
+        {"labels", {labels.data(), labels.size(), IMAGO_I32}},    {"gradient", {gradient.data(), gradient.size(), IMAGO_F32}},
+        {"result", {result, 3, IMAGO_F64}},
+    };
+    std::vector<imago_buffer> buffers(kernel.buffer_count, imago_buffer{nullptr, 0, 0});
+    for (size_t i = 0; i < kernel.buffer_count; i++)
+      for (const auto& [name, buffer] : all)
+        if (std::string(kernel.buffers[i].name) == name) buffers[i] = buffer;
+    return buffers;
   }
 
   /** The message of a refusal, or nothing. */
   std::string run(imago_function function, size_t iterations) {
-    const imago_buffer buffers[] = {
-        {student.data(), student.size(), IMAGO_F32}, {teacher.data(), teacher.size(), IMAGO_F32},
-        {labels.data(), labels.size(), IMAGO_I32},   {nullptr, 0, 0},
-        {gradient.data(), gradient.size(), IMAGO_F32}, {result, 3, IMAGO_F64},
-    };
     char message[512] = "";
-    const imago_call call = {sizeof call, buffers, scalars.data(), message, sizeof message, imago::parallel_for, nullptr};
+    const imago_call call = {sizeof call, buffers.data(), scalars.data(), message, sizeof message, imago::parallel_for, nullptr};
     for (size_t i = 0; i < iterations; i++)
       if (function(&call) != 0) return message;
     return {};
@@ -81,9 +96,10 @@ int main() {
   imago::Isa isa = imago::best_isa();
   const char* name = std::getenv("IMAGO_CPU_ISA");
   if (name != nullptr && *name != '\0') imago::parse_isa(name, isa);
-  const imago_function function = imago::find("soft_target_loss")->cpu[static_cast<int>(isa)];
+  const imago::Entry& entry = *imago::find("soft_target_loss");
+  const imago_function function = entry.cpu[static_cast<int>(isa)];
 
-  std::vector<Case> current;
+  std::optional<Case> current;
   for (std::string line; std::getline(std::cin, line);) {
     const std::string op = text(line, "op");
     std::string problem;
@@ -91,22 +107,21 @@ int main() {
     const char* key = "value";
     const char* tensors = "";
     if (op == "prepare") {
-      current.clear();
-      current.emplace_back(line);
-      problem = current[0].run(function, 1);
+      current.emplace(*entry.description, line);
+      problem = current->run(function, 1);
     } else if (op == "check" || op == "outcome") {
-      problem = current[0].run(function, 1);
-      answer = current[0].result[0];
+      problem = current->run(function, 1);
+      answer = current->result[0];
       if (op == "check") {
         tensors = ",\"tensors\":[\"gradient\"]";
-        const std::vector<float>& gradient = current[0].gradient;
+        const std::vector<float>& gradient = current->gradient;
         std::ofstream(text(line, "folder") + "/" + text(line, "prefix") + "-gradient.bin", std::ios::binary)
             .write(reinterpret_cast<const char*>(gradient.data()), static_cast<std::streamsize>(gradient.size() * sizeof(float)));
       }
     } else if (op == "time") {
       const size_t iterations = static_cast<size_t>(number(line, "iterations"));
       const auto start = std::chrono::steady_clock::now();
-      problem = current[0].run(function, iterations);
+      problem = current->run(function, iterations);
       const std::chrono::duration<double, std::milli> taken = std::chrono::steady_clock::now() - start;
       answer = taken.count() / static_cast<double>(iterations);
       key = "milliseconds";
