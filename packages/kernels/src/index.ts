@@ -8,6 +8,7 @@ export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'
 export { type EmaOptions, ema } from './faces/ema.js'
 export { type GaussianNoiseOptions, gaussianNoise } from './faces/gaussian_noise.js'
 export { type JitterOptions, jitter } from './faces/jitter.js'
+export { type JsDivergenceOptions, jsDivergence } from './faces/js_divergence.js'
 export { type KlDivergenceOptions, klDivergence } from './faces/kl_divergence.js'
 export {
   type GradientName,
@@ -17,6 +18,7 @@ export {
   linearSoftTargetLoss,
 } from './faces/linear_soft_target_loss.js'
 export { type LogitRegressionOptions, logitRegression } from './faces/logit_regression.js'
+export { type ReverseKlOptions, reverseKl } from './faces/reverse_kl.js'
 export type { LabelOptions, RowOptions } from './faces/rows.js'
 export { type SgdOptions, sgd } from './faces/sgd.js'
 export { type SoftTargetLoss, type SoftTargetLossOptions, softTargetLoss } from './faces/soft_target_loss.js'
@@ -24,6 +26,7 @@ export { type SoftmaxOptions, softmax } from './faces/softmax.js'
 export { type SquaredNormOptions, squaredNorm } from './faces/squared_norm.js'
 export type { RowLoss, TeacherOptions } from './faces/teacher-loss.js'
 export { type TopK, type TopKOptions, topK } from './faces/top_k.js'
+export { type TotalVariationOptions, totalVariation } from './faces/total_variation.js'
 export type { WeightOptions } from './faces/weights.js'
 export { checkTemperature } from './guard.js'
 export { decodeBfloat16, decodeFloat16, encodeBfloat16, encodeFloat16 } from './half.js'

@@ -119,6 +119,48 @@ export const signatures = {
     scalars: ['rows', 'classes', 'zeroMean', 'teacherType'],
   },
   /**
+   * result = [Σ w·KL(softmax(student/T) ‖ softmax(teacher/T)) / Σ w]. Where the teacher excludes (−∞) mass of the student it is +∞, and
+   * the row's gradient is that of Σ q over the excluded classes.
+   */
+  reverse_kl: {
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'teacherType'],
+  },
+  /**
+   * result = [Σ w·(β·KL(p ‖ m) + (1 − β)·KL(q ‖ m)) / Σ w], m = β·p + (1 − β)·q, p = softmax(teacher/T), q = softmax(student/T),
+   * 0 < β < 1. It is at most −β·ln β − (1 − β)·ln(1 − β), even where −∞ keeps p and q apart.
+   */
+  js_divergence: {
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'beta', 'teacherType'],
+  },
+  /** result = [Σ w·½·Σ_c |softmax(student/T) − softmax(teacher/T)| / Σ w]; where both are equal the derivative is taken as 0. */
+  total_variation: {
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 1 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'teacherType'],
+  },
+  /**
    * g = gradientScale·gradient + weightDecay·w; v ← momentum·v − rate·g; w ← w + v; then each unit's incoming weights are
    * scaled down to squared length ≤ maxSquaredNorm. The parameter is a row-major matrix rows × columns;
    * unitAxis: −1 no max-norm, 0 a unit is a row, 1 a unit is a column. copy: the new weights as bfloat16, ties to even.

@@ -7,7 +7,10 @@
   X(soft_target_loss)         \
   X(cross_entropy)            \
   X(kl_divergence)            \
-  X(logit_regression)
+  X(logit_regression)         \
+  X(reverse_kl)               \
+  X(js_divergence)            \
+  X(total_variation)
 
 namespace imago {
 
@@ -54,6 +57,30 @@ inline constexpr Description loss_kernels[] = {
       {"result", IMAGO_F64, required, IMAGO_FIXED(1)},
       {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
      {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"zeroMean", IMAGO_REAL}, {"teacherType", IMAGO_REAL}}},
+    {"reverse_kl",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(1)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}, {"teacherType", IMAGO_REAL}}},
+    {"js_divergence",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(1)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}, {"beta", IMAGO_REAL}, {"teacherType", IMAGO_REAL}}},
+    {"total_variation",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(1)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}, {"teacherType", IMAGO_REAL}}},
 };
 
 }  // namespace imago

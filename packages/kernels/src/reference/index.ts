@@ -8,14 +8,17 @@ import { dropoutMask } from './dropout_mask.js'
 import { ema } from './ema.js'
 import { gaussianNoise } from './gaussian_noise.js'
 import { jitter } from './jitter.js'
+import { jsDivergence } from './js_divergence.js'
 import { klDivergence } from './kl_divergence.js'
 import { linearSoftTargetLoss } from './linear_soft_target_loss.js'
 import { logitRegression } from './logit_regression.js'
+import { reverseKl } from './reverse_kl.js'
 import { sgd } from './sgd.js'
 import { softTargetLoss } from './soft_target_loss.js'
 import { softmax } from './softmax.js'
 import { squaredNorm } from './squared_norm.js'
 import { topK } from './top_k.js'
+import { totalVariation } from './total_variation.js'
 
 /** A kernel as every backend has it: buffers and scalars in the order of `signatures`. */
 export type Kernel = (buffers: readonly KernelBuffer[], scalars: readonly number[]) => void
@@ -28,6 +31,9 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   cross_entropy: crossEntropy as unknown as Kernel,
   kl_divergence: klDivergence as unknown as Kernel,
   logit_regression: logitRegression as unknown as Kernel,
+  reverse_kl: reverseKl as unknown as Kernel,
+  js_divergence: jsDivergence as unknown as Kernel,
+  total_variation: totalVariation as unknown as Kernel,
   sgd: sgd as unknown as Kernel,
   adamw: adamw as unknown as Kernel,
   ema: ema as unknown as Kernel,

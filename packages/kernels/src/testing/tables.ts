@@ -1,7 +1,8 @@
 import type { KernelName } from '../signatures.js'
-import { convertHalfTable, topKTable } from './cases/data.js'
+import { convertHalfTable, convertHalfTable, topKTable } from './cases/data.js'
+import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
-import { crossEntropyTable, klDivergenceTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
+import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { dropoutMaskTable, dropoutTable, gaussianNoiseTable, jitterTable } from './cases/noise.js'
 import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
 import { softmaxTable } from './cases/softmax.js'
@@ -15,6 +16,9 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   cross_entropy: crossEntropyTable,
   kl_divergence: klDivergenceTable,
   logit_regression: logitRegressionTable,
+  reverse_kl: reverseKlTable,
+  js_divergence: jsDivergenceTable,
+  total_variation: totalVariationTable,
   sgd: sgdTable,
   adamw: adamwTable,
   ema: emaTable,

@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { reference } from '../../src/reference/index.js'
+import { gradcheck } from './gradcheck.js'
 
 /** A row of logits, its twin, and where. */
 const rows = fc.integer({ min: 2, max: 6 }).chain((classes) => {
@@ -10,24 +11,6 @@ const rows = fc.integer({ min: 2, max: 6 }).chain((classes) => {
   })
   return fc.record({ z: row, v: row, label: fc.integer({ min: 0, max: classes - 1 }) })
 })
-
-type Loss = (z: Float32Array, gradient: Float32Array | null) => number
-
-/** A gradient against central differences; the step is float32's, so that z ± h is exact. */
-function gradcheck(loss: Loss, logits: number[]): void {
-  const z = Float32Array.from(logits)
-  const gradient = new Float32Array(z.length)
-  loss(z, gradient)
-  for (let c = 0; c < z.length; c++) {
-    const up = z.slice()
-    const down = z.slice()
-    up[c]! += 2 ** -10
-    down[c]! -= 2 ** -10
-    const difference = (loss(up, null) - loss(down, null)) / (up[c]! - down[c]!)
-    const scale = Math.max(1, ...gradient.map(Math.abs))
-    expect(Math.abs(gradient[c]! - difference)).toBeLessThan(2e-5 * scale)
-  }
-}
 
 describe('gradients against finite differences', () => {
   test.each([0.5, 1, 4, 20])('soft_target_loss and kl_divergence, T=%d', (temperature) => {

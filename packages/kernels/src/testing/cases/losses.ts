@@ -1,9 +1,9 @@
 import { decoded } from '../../reference/rows.js'
 import { elements, largest } from '../judge.js'
-import type { KernelCall, ParityTable } from '../parity-case.js'
+import type { ParityTable } from '../parity-case.js'
 import { distributions } from './distributions.js'
-import type { LossRows, LossRowsCase } from './loss-rows.js'
-import { casesOf, everyWay, factsOf, gradientOf, judgeOf, value } from './rows-table.js'
+import type { LossRowsCase } from './loss-rows.js'
+import { casesOf, comparison, everyWay, factsOf, gradientOf, judgeOf, value } from './rows-table.js'
 
 const softTarget = casesOf(['student', 'teacher', 'labels', 'classMask'], (rows) => ({
   buffers: [
@@ -59,25 +59,7 @@ export const crossEntropyTable: ParityTable = {
   outputs: [3, 4],
 }
 
-/** The call of a kernel that compares a student with a teacher; its scalars are rows, classes, `own`, teacherType. */
-export function comparison(rows: LossRows, ...own: number[]): KernelCall {
-  return {
-    buffers: [rows.student, rows.teacher, rows.rowWeights, gradientOf(rows), value(), rows.classMask],
-    scalars: [rows.rows, rows.classes, ...own, rows.teacherType],
-  }
-}
 const compared = ['student', 'teacher', 'classMask']
-
-export const klDivergenceTable: ParityTable = {
-  cases: everyWay(
-    casesOf(compared, (rows) => comparison(rows, rows.temperature)).filter(
-      ({ name }) => name !== 'NaN in rows left out by label',
-    ),
-    3,
-  ),
-  judge: judgeOf({ rowWeights: 2, temperature: 2, bare: true }, 3, 4, () => [0]),
-  outputs: [3, 4],
-}
 
 /** Cases that mean something without temperature and without −∞; what must be refused stays. */
 function finiteOnly(one: LossRowsCase): boolean {

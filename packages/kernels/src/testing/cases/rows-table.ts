@@ -53,8 +53,8 @@ export interface Places {
   readonly rowWeights: number
   readonly ignoreIndex?: number
   readonly temperature?: number
-  /** T² is left out of the results. */
-  readonly bare?: boolean
+  /** The power of T that the results would need not to fall with T: 2 for what is quadratic in p − q. */
+  readonly missing?: 1 | 2
 }
 
 export function factsOf({ buffers, scalars }: KernelCall, places: Places): LossFacts {
@@ -72,7 +72,7 @@ export function factsOf({ buffers, scalars }: KernelCall, places: Places): LossF
     classes,
     temperature,
     shares: shares.map((w) => (w === 0 ? 0 : w / sum)),
-    factor: places.bare ? temperature ** 2 : 1,
+    factor: temperature ** (places.missing ?? 0),
   }
 }
 
@@ -99,3 +99,11 @@ export function gradientOf({ student }: LossRows): Float32Array {
 
 /** Where a single value goes. */
 export const value = (): Float64Array => new Float64Array(1).fill(Number.NaN)
+
+/** The call of a kernel that compares a student with a teacher; its scalars are rows, classes, `own`, teacherType. */
+export function comparison(rows: LossRows, ...own: number[]): KernelCall {
+  return {
+    buffers: [rows.student, rows.teacher, rows.rowWeights, gradientOf(rows), value(), rows.classMask],
+    scalars: [rows.rows, rows.classes, ...own, rows.teacherType],
+  }
+}

@@ -1,0 +1,69 @@
+// Σ w·D(softmax(v/T), softmax(z/T)) / Σ w and its gradient, for any row of the table in divergences.h.
+#pragma once
+#include "common/softmax_pair.h"
+#include "cpu/kernel.h"
+
+namespace imago::IMAGO_ISA {
+
+template <class Divergence, class Source>
+struct DivergenceLoss {
+  const Batch& batch;
+  const Divergence& divergence;
+  const float* student;
+  const typename Source::Element* teacher;
+  double temperature;
+  static constexpr size_t arrays = PairScratch::arrays;
+
+  template <class Layout>
+  void block(const Rows& rows, float* memory, Terms& terms) const {
+    const size_t n = Layout::vectors(batch.classes);
+    const PairScratch s(memory, n * W);
+    const RowPointers<const float> student_rows(student, rows, batch.classes);
+    const RowPointers<const typename Source::Element> teacher_rows(teacher, rows, batch.classes);
+    const F z = stage<Layout, Float32>(batch, rows, student_rows.row, s.z).max;
+    const F v = stage<Layout, Source>(batch, rows, teacher_rows.row, s.v).max;
+    const SoftmaxPair pair = compare<Layout>(s, n, z, v, temperature);
+    Closing closing;
+    double values[W];
+    store(values, sum_divergence<Layout>(pair, n, divergence, closing));
+    Terms sums;
+    for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * values[i];
+    terms.add(sums);
+    if (batch.gradient == nullptr) return;
+
+    const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
+    double shares[W];
+    for (size_t i = 0; i < W; i++) shares[i] = rows.share[i] / temperature;
+    const Doubles factor = load(shares);
+    Layout::unstage(gradient.row, rows.count, batch.classes,
+                    [&](size_t i) { return narrowed(closing.gradient(pair, i, load(s.teacher + i * W)) * factor); });
+  }
+};
+
+template <class Divergence, class Source>
+int run_divergence(const imago_call* call, Batch& batch, const Divergence& divergence, double temperature) {
+  if (const int refused = prepare(call, batch)) return refused;
+  const float* const student = buffer<const float>(call, 0);
+  const auto* const teacher = buffer<const typename Source::Element>(call, 1);
+  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
+  if (const int refused = check_rows<Source>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
+  const DivergenceLoss<Divergence, Source> kernel{batch, divergence, student, teacher, temperature};
+  Terms mean;
+  if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  *buffer<double>(call, 4) = mean.first;
+  return 0;
+}
+
+/** Buffers: student, teacher, rowWeights, gradient, result, classMask; scalars: rows, classes, temperature, …, teacherType. */
+template <class Divergence>
+IMAGO_INLINE int divergence_loss(const imago_call* call, const Divergence& divergence, double teacher_type) {
+  const double temperature = call->scalars[2];
+  if (const int refused = check_temperature(call, temperature)) return refused;
+  Batch batch{size(call, 0),          size(call, 1), nullptr, buffer<const float>(call, 2), 0, buffer<float>(call, 3),
+              buffer<const uint8_t>(call, 5)};
+  return with_teacher(call, call->buffers[1], teacher_type, [&](auto source) {
+    return run_divergence<Divergence, decltype(source)>(call, batch, divergence, temperature);
+  });
+}
+
+}  // namespace imago::IMAGO_ISA

@@ -1,0 +1,8 @@
+// β·KL(p ‖ m) + (1 − β)·KL(q ‖ m), m = β·p + (1 − β)·q, p = softmax(v/T), q = softmax(z/T), and its gradient.
+#include "common/divergence_loss.h"
+
+IMAGO_KERNEL(js_divergence) {
+  const double beta = call->scalars[3];
+  if (!(beta > 0 && beta < 1)) return refuse(call, "beta must be in (0, 1), got %g", beta);
+  return divergence_loss(call, JensenShannon{beta}, call->scalars[4]);
+}
