@@ -50,6 +50,18 @@ const calls = {
     [numbers(n, 9, 1), numbers(n, 9, 2), null, f32(n), new Float64Array(1), null],
     [rows, classes, 1, 0],
   ],
+  reverse_kl: [
+    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1), null],
+    [tall, wide, 3, 0],
+  ],
+  js_divergence: [
+    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1), null],
+    [tall, wide, 3, 0.3, 0],
+  ],
+  total_variation: [
+    [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1), null],
+    [tall, wide, 3, 0],
+  ],
   sgd: [
     [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), new Uint16Array(n)],
     [rows, classes, 0.1, 0.9, 0.01, 1, 1, 15],

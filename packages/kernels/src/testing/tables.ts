@@ -1,5 +1,5 @@
 import type { KernelName } from '../signatures.js'
-import { convertHalfTable, convertHalfTable, topKTable } from './cases/data.js'
+import { convertHalfTable, topKTable } from './cases/data.js'
 import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
