@@ -10,7 +10,15 @@ describe.skipIf(loaded === null)('the addon', () => {
   const result = new Float64Array(1)
 
   test('exports the binding and nothing else', () => {
-    expect(Object.keys(addon).sort()).toEqual(['abiVersion', 'call', 'info', 'kernels', 'loadLibrary', 'setIsa'])
+    expect(Object.keys(addon).sort()).toEqual([
+      'abiVersion',
+      'call',
+      'cuda',
+      'info',
+      'kernels',
+      'loadLibrary',
+      'setIsa',
+    ])
     expect(addon.abiVersion).toBe(2)
     expect(addon.info().available).toContain('portable')
     expect(addon.info().available).toContain(addon.info().isa)

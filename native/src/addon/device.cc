@@ -238,6 +238,18 @@ Napi::Value view(const Napi::CallbackInfo& info) {
   return wrap(env, new DeviceMemory{memory.allocation, memory.offset + first * bytes_of(memory.type), length, memory.type});
 }
 
+/** reinterpret(memory, byteOffset, type, length): elements of another type in the same memory. */
+Napi::Value reinterpret(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const DeviceMemory& memory = argument<DeviceMemory>(info, 0);
+  const size_t offset = whole(info, 1), length = whole(info, 3), bytes = bytes_of(memory);
+  const uint32_t type = element_type(info, 2);
+  const size_t size = bytes_of(type);
+  if (offset > bytes || length > (bytes - offset) / size || (memory.offset + offset) % size != 0)
+    throw Napi::RangeError::New(env, "elements at byte " + std::to_string(offset) + " of " + std::to_string(bytes));
+  return wrap(env, new DeviceMemory{memory.allocation, memory.offset + offset, length, type});
+}
+
 /** write(memory, stream, array, pinned) */
 Napi::Value write(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
@@ -517,6 +529,7 @@ Napi::Object cuda_binding(Napi::Env env) {
   add.operator()<describe>("describe");
   add.operator()<allocate>("allocate");
   add.operator()<view>("view");
+  add.operator()<reinterpret>("reinterpret");
   add.operator()<write>("write");
   add.operator()<copy>("copy");
   add.operator()<zero>("zero");

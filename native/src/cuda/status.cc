@@ -13,8 +13,8 @@ constexpr const char* sentences[] = {
     "Infinity in row %llu",
     "-Infinity in row %llu",
     "only -Infinity in row %llu",
-    "the label in row %llu is not a class",
-    "the weight in row %llu is not a finite number >= 0",
+    "something in row %llu is not a class",
+    "something in row %llu is not a finite number >= 0",
 };
 
 const Description* description_of(unsigned long long number) {

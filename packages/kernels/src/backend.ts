@@ -1,13 +1,21 @@
 import { ArgumentError, NumericError, UnsupportedError } from '@imago/tensor'
 import type { KernelBuffer } from './binding.js'
+import { checked } from './devices/answers.js'
+import type { DeviceReport, Handle } from './devices/cuda-binding.js'
+import { reportCuda } from './devices/cuda-report.js'
+import { currentStream, type Device } from './devices/device.js'
+import type { DeviceMemory } from './devices/device-tensor.js'
 import { native } from './loader/load.js'
 import { type Kernel, reference } from './reference/index.js'
-import type { KernelName } from './signatures.js'
+import { type KernelName, signatures } from './signatures.js'
 
 /** Who computes: the addon on the CPU, the TypeScript reference, a GPU. */
 export type BackendName = 'cpu' | 'reference' | 'cuda'
 
-/** `auto`: the addon where it loads, else the reference with one warning that says why. */
+/**
+ * `auto`: where the tensors are: device tensors run on their device, others on the addon where it loads, else the reference with one
+ * warning that says why.
+ */
 export type Backend = 'auto' | BackendName
 
 export interface BackendReport {
@@ -22,10 +30,14 @@ export interface BackendReport {
   readonly isa?: string
   readonly isas?: readonly string[]
   readonly threads?: number
+  /** The GPUs, by index; one that is `emulated` is none. */
+  readonly devices?: readonly DeviceReport[]
+  /** The kernels that run on them. */
+  readonly kernels?: readonly string[]
 }
 
 const names: readonly Backend[] = ['auto', 'reference', 'cpu', 'cuda']
-const noCuda = 'this build has no CUDA kernels'
+const uploadFirst = 'the tensors are on the host; openDevice() gives a device, device.upload(tensor) brings one there'
 
 let preferred: Backend = 'auto'
 let warned = false
@@ -41,7 +53,7 @@ export function backends(): BackendReport[] {
   return [
     cpu,
     { name: 'reference', available: true, chosen: chosen === 'reference' },
-    { name: 'cuda', available: false, chosen: false, reason: noCuda },
+    { name: 'cuda', chosen: chosen === 'cuda', ...cudaInfo() },
   ]
 }
 
@@ -50,36 +62,87 @@ export function backends(): BackendReport[] {
  * @throws ArgumentError for an unknown name, UnsupportedError for a backend that is not available here
  */
 export function useBackend(backend: Backend): void {
-  if (backend !== 'auto') resolve('useBackend', backend)
+  const { reason } = backend === 'cuda' ? reportCuda() : {}
+  if (reason !== undefined) throw new UnsupportedError("useBackend: backend 'cuda'", reason)
+  if (backend !== 'auto' && backend !== 'cuda') resolve('useBackend', backend)
   preferred = backend
 }
 
 /**
- * Run a kernel on a backend. What the kernel refuses becomes a typed error that names the caller.
+ * Run a kernel on a backend, or, where its buffers are device memory, on the device's current stream. What the kernel refuses becomes a
+ * typed error that names the caller; a row that a device refuses is found by who waits for the stream.
  * @throws ArgumentError for labels or row weights, NumericError for NaN or infinity in a row, UnsupportedError for the backend
  */
 export function run(
   caller: string,
   kernel: KernelName,
   backend: Backend | undefined,
-  buffers: KernelBuffer[],
+  given: readonly (KernelBuffer | DeviceMemory)[],
   scalars: readonly number[],
 ): void {
-  const implementation = resolve(caller, backend ?? 'auto')
+  const device = deviceOf(caller, kernel, given)
   try {
-    if (implementation === 'cpu') native().binding!.call(kernel, buffers, scalars)
+    const buffers = given as KernelBuffer[]
+    if (device !== null) callOnDevice(caller, kernel, backend ?? 'auto', device, given, scalars)
+    else if (resolve(caller, backend ?? 'auto') === 'cpu') native().binding!.call(kernel, buffers, scalars)
     else (reference[kernel] as Kernel)(buffers, scalars)
   } catch (error) {
     throw typed(caller, error)
   }
 }
 
-function resolve(caller: string, backend: Backend): 'cpu' | 'reference' {
+/** The device of a call whose tensors are all there, null where none is. Which some are not: refused. */
+function deviceOf(
+  caller: string,
+  kernel: KernelName,
+  buffers: readonly (KernelBuffer | DeviceMemory)[],
+): Device | null {
+  const first = buffers.find((buffer) => buffer !== null && !ArrayBuffer.isView(buffer)) as DeviceMemory | undefined
+  if (first === undefined) return null
+  const placeOf = (buffer: KernelBuffer | DeviceMemory): Device | null =>
+    buffer === null ? first.device : ArrayBuffer.isView(buffer) ? null : buffer.device
+  const other = buffers.findIndex((buffer) => placeOf(buffer) !== first.device)
+  if (other < 0) return first.device
+  const name = signatures[kernel].buffers[other]?.split(/[ ?]/)[0] ?? 'buffer'
+  const here = placeOf(buffers[other]!) === null ? 'on the host' : 'on another device'
+  throw new ArgumentError(caller, name, 'on the device of the other tensors (device.upload brings it there)', here)
+}
+
+function callOnDevice(
+  caller: string,
+  kernel: KernelName,
+  backend: Backend,
+  device: Device,
+  buffers: readonly (KernelBuffer | DeviceMemory)[],
+  scalars: readonly number[],
+): void {
+  checkName(caller, backend)
+  if (backend === 'cpu' || backend === 'reference')
+    throw new UnsupportedError(
+      `${caller}: backend '${backend}'`,
+      'the tensors are on a device; tensor.read() brings one here',
+    )
+  const { kernels } = reportCuda()
+  if (kernels?.includes(kernel) !== true)
+    throw new UnsupportedError(
+      `${caller}: backend 'cuda'`,
+      `this build has no CUDA kernel ${kernel}; read() the tensors and call it here`,
+    )
+  const handles = buffers.map((buffer): Handle | null => (buffer === null ? null : (buffer as DeviceMemory).handle))
+  const stream = currentStream(device)
+  checked(caller, () => native().binding!.cuda!.call(kernel, handles, scalars, stream))
+}
+
+function checkName(caller: string, backend: Backend): void {
   if (!names.includes(backend))
     throw new ArgumentError(caller, 'backend', names.map((name) => `'${name}'`).join(' | '), backend)
+}
+
+function resolve(caller: string, backend: Backend): 'cpu' | 'reference' {
+  checkName(caller, backend)
   const wanted = backend === 'auto' ? preferred : backend
   if (wanted === 'reference') return 'reference'
-  if (wanted === 'cuda') throw new UnsupportedError(`${caller}: backend 'cuda'`, noCuda)
+  if (wanted === 'cuda') throw new UnsupportedError(`${caller}: backend 'cuda'`, reportCuda().reason ?? uploadFirst)
   const { binding, off } = native()
   if (binding !== null) return 'cpu'
   if (wanted === 'cpu') throw new UnsupportedError(`${caller}: backend 'cpu'`, whyNoAddon())
@@ -102,6 +165,12 @@ function warnOnce(): void {
 export function whyNoAddon(): string {
   const { attempts } = native()
   return `no native addon (${attempts.map(({ path, reason }) => (path === null ? reason : `${path}: ${reason}`)).join('; ')})`
+}
+
+function cudaInfo(): Partial<BackendReport> & { available: boolean } {
+  const { path, reason, devices, kernels } = reportCuda()
+  if (devices === undefined) return { available: false, reason: reason ?? 'no device' }
+  return { available: true, path, devices, ...(kernels && { kernels }) }
 }
 
 function addonInfo(): { isa: string; isas: readonly string[]; threads: number } {

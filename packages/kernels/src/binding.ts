@@ -1,3 +1,4 @@
+import type { CudaBinding } from './devices/cuda-binding.js'
 import type { KernelDescription } from './libraries/kernel-library.js'
 
 /** What a kernel reads or writes: a typed array, or null for an argument that was left out. */
@@ -26,6 +27,8 @@ export interface Binding {
   setIsa(isa: string): void
   /** Run a kernel. Throws an Error with the kernel's message where it refuses (for instance NaN in row 3). */
   call(kernel: string, buffers: KernelBuffer[], scalars: readonly number[]): void
+  /** Devices and the kernels that run on them. */
+  readonly cuda?: CudaBinding
   /** Open a library of kernels at an absolute path. Throws an Error with `field`, `expected` and `got` where its table is refused. */
   loadLibrary(path: string): NativeLibrary
 }

@@ -1,12 +1,14 @@
 import { ArgumentError, describe, ShapeError, type Tensor } from '@imago/tensor'
+import { type AnyTensor, type DeviceMemory, isDeviceTensor } from './devices/device-tensor.js'
 
 /** The arrays that kernels read and write, by tensor type. */
-interface Memory {
+export interface Memory {
   float32: Float32Array
   float16: Uint16Array
   bfloat16: Uint16Array
   int32: Int32Array
   uint8: Uint8Array
+  float64: Float64Array
 }
 
 const arrayOf = {
@@ -15,13 +17,34 @@ const arrayOf = {
   bfloat16: 'Uint16Array',
   int32: 'Int32Array',
   uint8: 'Uint8Array',
+  float64: 'Float64Array',
 } as const
+
+/** What of an ArrayBufferView says which memory it is: device memory has the same. */
+export interface MemoryRange {
+  readonly buffer: object
+  readonly byteOffset: number
+  readonly byteLength: number
+}
 
 /**
  * The array behind a tensor whose dims are checked, fit for a kernel: of the class that the type says, and not shared with
- * other threads, which could write while the kernel reads.
+ * other threads, which could write while the kernel reads. Or the memory of a device tensor.
  */
-export function memory<T extends keyof Memory>(caller: string, argument: string, value: Tensor, type: T): Memory[T] {
+export function memory<T extends keyof Memory>(caller: string, argument: string, value: Tensor, type: T): Memory[T]
+export function memory<T extends keyof Memory>(
+  caller: string,
+  argument: string,
+  value: AnyTensor,
+  type: T,
+): Memory[T] | DeviceMemory
+export function memory<T extends keyof Memory>(
+  caller: string,
+  argument: string,
+  value: AnyTensor,
+  type: T,
+): Memory[T] | DeviceMemory {
+  if (isDeviceTensor(value)) return value.data
   const data: unknown = value.data
   const tag = ArrayBuffer.isView(data) ? (data as unknown as { [Symbol.toStringTag]?: string })[Symbol.toStringTag] : ''
   const isHalf = tag === 'Float16Array' && type === 'float16'
@@ -37,9 +60,9 @@ export function memory<T extends keyof Memory>(caller: string, argument: string,
 export function checkDisjoint(
   caller: string,
   argument: string,
-  written: ArrayBufferView,
-  others: { readonly [name: string]: ArrayBufferView | null },
-  sameAs?: ArrayBufferView,
+  written: MemoryRange,
+  others: { readonly [name: string]: MemoryRange | null },
+  sameAs?: MemoryRange,
 ): void {
   for (const name in others) {
     const other = others[name]

@@ -1,5 +1,17 @@
 export { type Backend, type BackendName, type BackendReport, backends, useBackend } from './backend.js'
 export type { Binding, KernelBuffer, NativeKernel, NativeLibrary } from './binding.js'
+export type { DeviceReport } from './devices/cuda-binding.js'
+export { type Device, type OnStream, openDevice } from './devices/device.js'
+export {
+  type AnyTensor,
+  type Beside,
+  type DeviceMemory,
+  type DeviceTensor,
+  type DeviceType,
+  isDeviceTensor,
+  type Value,
+} from './devices/device-tensor.js'
+export type { DeviceEvent, Graph, Stream } from './devices/stream.js'
 export { type AdamwOptions, adamw } from './faces/adamw.js'
 export { type ConvertHalfOptions, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './faces/convert_half.js'
 export { type CrossEntropyOptions, crossEntropy } from './faces/cross_entropy.js'

@@ -1,8 +1,15 @@
 import { describe, ShapeError } from './errors.js'
-import { type DataType, elementCount, type Tensor } from './tensor.js'
+import { type DataType, elementCount } from './tensor.js'
+
+/** What of a tensor is looked at: its elements may be anywhere. */
+export interface TensorShape {
+  readonly type: DataType
+  readonly dims: readonly number[]
+  readonly data: { readonly length: number }
+}
 
 /** A tensor, the pattern of its dims and, where it matters, the data types that are taken. */
-export type Shaped = readonly [value: Tensor | undefined, pattern: string, types?: DataType | readonly DataType[]]
+export type Shaped = readonly [value: TensorShape | undefined, pattern: string, types?: DataType | readonly DataType[]]
 
 /**
  * Check tensors against shape patterns and return the sizes that the patterns name.
@@ -29,7 +36,7 @@ export function dims(caller: string, shaped: { readonly [argument: string]: Shap
 function bind(
   caller: string,
   argument: string,
-  value: Tensor,
+  value: TensorShape,
   pattern: string,
   sizes: { [name: string]: number },
 ): void {
@@ -53,7 +60,7 @@ function spell(names: readonly string[], sizes: { readonly [name: string]: numbe
   return [...(open ? ['...'] : []), ...spelled].join(', ')
 }
 
-function checkTensor(caller: string, argument: string, value: Tensor): void {
+function checkTensor(caller: string, argument: string, value: TensorShape): void {
   if (typeof value !== 'object' || value === null || !Array.isArray(value.dims) || value.data === undefined)
     throw new ShapeError(caller, argument, 'a tensor { type, dims, data }', describe(value))
   for (const dim of value.dims)
@@ -69,7 +76,7 @@ function checkTensor(caller: string, argument: string, value: Tensor): void {
     )
 }
 
-function checkType(caller: string, argument: string, value: Tensor, types: DataType | readonly DataType[]): void {
+function checkType(caller: string, argument: string, value: TensorShape, types: DataType | readonly DataType[]): void {
   const taken = typeof types === 'string' ? [types] : types
   if (!taken.includes(value.type)) throw new ShapeError(caller, argument, `of type ${taken.join(' or ')}`, value.type)
 }

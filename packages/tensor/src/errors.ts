@@ -71,6 +71,13 @@ export class NumericError extends ImagoError {
   }
 }
 
+/** A device that could not do it: no memory left, a launch that went wrong, a driver that is gone. */
+export class DeviceError extends ImagoError {
+  constructor(what: string, reason: string, options?: ErrorOptions) {
+    super('ERR_DEVICE', `${what}: ${reason}`, options)
+  }
+}
+
 /** A call that comes at the wrong time: after dispose, into a folder of another run, beside another writer. */
 export class StateError extends ImagoError {
   constructor(what: string, remedy: string, options?: ErrorOptions) {

@@ -1,6 +1,7 @@
-export { dims, type Shaped } from './dims.js'
+export { dims, type Shaped, type TensorShape } from './dims.js'
 export {
   ArgumentError,
+  DeviceError,
   describe,
   FormatError,
   ImagoError,

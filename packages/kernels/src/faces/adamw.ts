@@ -1,13 +1,14 @@
 import type { Tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { finite, fraction, positive, whole } from '../guard.js'
 import { type WeightOptions, weights } from './weights.js'
 
-export interface AdamwOptions extends WeightOptions {
+export interface AdamwOptions<X extends AnyTensor = Tensor> extends WeightOptions<X> {
   /** First moment, changed in place; start with zeros. */
-  readonly m: Tensor
+  readonly m: X
   /** Second moment, changed in place; start with zeros. */
-  readonly v: Tensor
+  readonly v: X
   readonly rate: number
   /** 0.9 unless given. */
   readonly beta1?: number | undefined
@@ -30,7 +31,7 @@ export interface AdamwOptions extends WeightOptions {
  *
  * @throws ShapeError, ArgumentError, UnsupportedError for a backend that is not there
  */
-export function adamw(options: AdamwOptions): void {
+export function adamw(options: AdamwOptions<Tensor> | AdamwOptions<DeviceTensor>): void {
   const caller = 'adamw'
   const { m, v } = options
   const { buffers, rows, columns, unitAxis, maxSquaredNorm } = weights(caller, options, { m, v })

@@ -1,27 +1,29 @@
 import { ArgumentError, dims, type Tensor } from '@imago/tensor'
 import { run } from '../backend.js'
-import { checkDisjoint, fraction, memory } from '../guard.js'
+import type { AnyTensor, DeviceMemory, DeviceTensor } from '../devices/device-tensor.js'
+import { checkDisjoint, fraction, type MemoryRange, memory } from '../guard.js'
+import { numbers } from './place.js'
 import { ignoreIndexOf, type LabelOptions, type RowOptions, rows } from './rows.js'
 import type { RowLoss } from './teacher-loss.js'
 
-interface Common extends RowOptions, LabelOptions {
+interface Common<X extends AnyTensor> extends RowOptions<X>, LabelOptions {
   /** Logits `[N, C]`, float32. */
-  readonly student: Tensor
+  readonly student: X
   /** ε in [0, 1]: targets are (1 − ε)·t + ε/C; 0 unless given. */
   readonly smoothing?: number | undefined
 }
 
 /** What is right for each row: a class, or a distribution over the classes. */
-export type CrossEntropyOptions = Common &
+export type CrossEntropyOptions<X extends AnyTensor = Tensor> = Common<X> &
   (
     | {
         /** Classes `[N]`, int32; −1: unlabelled, adds 0 and counts in the mean, as in `softTargetLoss`. */
-        readonly labels: Tensor
+        readonly labels: X
         readonly distribution?: undefined
       }
     | {
         /** Probabilities `[N, C]`, float32, ≥ 0; each row sums to 1 within 1e-3. Leave a row out by its weight. */
-        readonly distribution: Tensor
+        readonly distribution: X
         readonly labels?: undefined
       }
   )
@@ -33,7 +35,9 @@ export type CrossEntropyOptions = Common &
  * @throws ShapeError, ArgumentError (labels out of range, ε, weights, mask), NumericError naming the row of a NaN or +∞, or of what is
  * no distribution
  */
-export function crossEntropy(options: CrossEntropyOptions): RowLoss {
+export function crossEntropy(options: CrossEntropyOptions): RowLoss
+export function crossEntropy(options: CrossEntropyOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function crossEntropy(options: CrossEntropyOptions<AnyTensor>): RowLoss<AnyTensor> {
   const caller = 'crossEntropy'
   const r = rows(caller, options)
   const { labels, distribution } = options
@@ -41,18 +45,23 @@ export function crossEntropy(options: CrossEntropyOptions): RowLoss {
     throw new ArgumentError(caller, labels ? 'distribution' : 'labels', 'labels [N] or a distribution [N, C]', labels)
   const targets = distribution ? distributionOf(caller, options.student, distribution, r.out) : null
   const smoothing = fraction(caller, 'smoothing', options.smoothing ?? 0)
-  const result = new Float64Array(1)
+  const result = numbers(options.student, 1)
   run(
     caller,
     'cross_entropy',
     options.backend,
-    [r.student, r.labels, r.rowWeights, r.out, result, targets, r.classMask],
+    [r.student, r.labels, r.rowWeights, r.out, result.memory, targets, r.classMask],
     [r.rows, r.classes, smoothing, ignoreIndexOf(caller, options)],
   )
-  return { value: result[0]!, gradient: r.gradient }
+  return { value: result.take()[0]!, gradient: r.gradient }
 }
 
-function distributionOf(caller: string, student: Tensor, distribution: Tensor, out: Float32Array): Float32Array {
+function distributionOf(
+  caller: string,
+  student: AnyTensor,
+  distribution: AnyTensor,
+  out: MemoryRange,
+): Float32Array | DeviceMemory {
   dims(caller, { student: [student, 'N C', 'float32'], distribution: [distribution, 'N C', 'float32'] })
   const read = memory(caller, 'distribution', distribution, 'float32')
   checkDisjoint(caller, 'out', out, { distribution: read })

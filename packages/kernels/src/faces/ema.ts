@@ -1,12 +1,13 @@
 import { dims, type Tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { checkDisjoint, fraction, memory } from '../guard.js'
 
-export interface EmaOptions {
+export interface EmaOptions<X extends AnyTensor = Tensor> {
   /** Changed in place, float32, any dims. */
-  readonly average: Tensor
+  readonly average: X
   /** What comes in; same dims, float32. */
-  readonly x: Tensor
+  readonly x: X
   /** How much of the average stays, in [0, 1]. */
   readonly decay: number
   readonly backend?: Backend | undefined
@@ -18,7 +19,7 @@ export interface EmaOptions {
  *
  * @throws ShapeError, ArgumentError, UnsupportedError for a backend that is not there
  */
-export function ema({ average, x, decay, backend }: EmaOptions): void {
+export function ema({ average, x, decay, backend }: EmaOptions<Tensor> | EmaOptions<DeviceTensor>): void {
   const caller = 'ema'
   dims(caller, { average: [average, '...', 'float32'] })
   dims(caller, { x: [x, average.dims.join(' '), 'float32'] })

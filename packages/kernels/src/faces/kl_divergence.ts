@@ -1,7 +1,9 @@
+import type { Tensor } from '@imago/tensor'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { checkTemperature } from '../guard.js'
 import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
-export interface KlDivergenceOptions extends TeacherOptions {
+export interface KlDivergenceOptions<X extends AnyTensor = Tensor> extends TeacherOptions<X> {
   /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
 }
@@ -12,7 +14,9 @@ export interface KlDivergenceOptions extends TeacherOptions {
  *
  * @throws ShapeError, ArgumentError (T, weights, mask), NumericError naming the row of a NaN or +∞
  */
-export function klDivergence(options: KlDivergenceOptions): RowLoss {
+export function klDivergence(options: KlDivergenceOptions): RowLoss
+export function klDivergence(options: KlDivergenceOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function klDivergence(options: KlDivergenceOptions<AnyTensor>): RowLoss<AnyTensor> {
   const temperature = checkTemperature('klDivergence', options.temperature ?? 1)
   return teacherLoss('klDivergence', 'kl_divergence', options, [temperature])
 }

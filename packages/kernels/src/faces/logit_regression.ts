@@ -1,7 +1,9 @@
+import type { Tensor } from '@imago/tensor'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
 /** Logits must be finite here, in student and teacher. */
-export interface LogitRegressionOptions extends TeacherOptions {
+export interface LogitRegressionOptions<X extends AnyTensor = Tensor> extends TeacherOptions<X> {
   /** Take the mean over the classes out of both first: softmax does not see it either. False unless given. */
   readonly zeroMean?: boolean | undefined
 }
@@ -12,6 +14,8 @@ export interface LogitRegressionOptions extends TeacherOptions {
  *
  * @throws ShapeError, ArgumentError (weights, mask), NumericError naming the row of what is not finite
  */
-export function logitRegression(options: LogitRegressionOptions): RowLoss {
+export function logitRegression(options: LogitRegressionOptions): RowLoss
+export function logitRegression(options: LogitRegressionOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function logitRegression(options: LogitRegressionOptions<AnyTensor>): RowLoss<AnyTensor> {
   return teacherLoss('logitRegression', 'logit_regression', options, [options.zeroMean ? 1 : 0])
 }

@@ -1,18 +1,20 @@
-import { ArgumentError, dims, ShapeError, type Tensor, tensor } from '@imago/tensor'
+import { ArgumentError, dims, ShapeError, type Tensor } from '@imago/tensor'
 import type { Backend } from '../backend.js'
+import type { AnyTensor, DeviceMemory } from '../devices/device-tensor.js'
 import { checkDisjoint, memory, whole } from '../guard.js'
+import { resultIn } from './place.js'
 
 /** What every loss over rows takes. */
-export interface RowOptions {
+export interface RowOptions<X extends AnyTensor = Tensor> {
   /** How much each row counts, `[N]` float32, finite and ≥ 0; left out: 1 each. A row of weight 0 is not read. */
-  readonly rowWeights?: Tensor | undefined
+  readonly rowWeights?: X | undefined
   /**
    * Which classes there are, `[C]` uint8 or bool: 0 leaves a class out (the padding of a vocabulary), as if its logits were −∞ in
    * student and teacher alike. They are not read, their gradient is 0. Left out: all.
    */
-  readonly classMask?: Tensor | undefined
+  readonly classMask?: X | undefined
   /** Where the gradient goes, `[N, C]` float32; may be the student itself, which is then overwritten. Left out: new memory. */
-  readonly out?: Tensor | undefined
+  readonly out?: X | undefined
   readonly backend?: Backend | undefined
 }
 
@@ -22,22 +24,22 @@ export interface LabelOptions {
   readonly ignoreIndex?: number | undefined
 }
 
-export interface RowInputs extends RowOptions {
-  readonly student: Tensor
-  readonly teacher?: Tensor | undefined
-  readonly labels?: Tensor | undefined
+export interface RowInputs extends RowOptions<AnyTensor> {
+  readonly student: AnyTensor
+  readonly teacher?: AnyTensor | undefined
+  readonly labels?: AnyTensor | undefined
 }
 
 export interface Rows {
   readonly rows: number
   readonly classes: number
-  readonly student: Float32Array
-  readonly teacher: Float32Array | Uint16Array | null
-  readonly labels: Int32Array | null
-  readonly rowWeights: Float32Array | null
-  readonly classMask: Uint8Array | null
-  readonly out: Float32Array
-  readonly gradient: Tensor<'float32'>
+  readonly student: Float32Array | DeviceMemory
+  readonly teacher: Float32Array | Uint16Array | DeviceMemory | null
+  readonly labels: Int32Array | DeviceMemory | null
+  readonly rowWeights: Float32Array | DeviceMemory | null
+  readonly classMask: Uint8Array | DeviceMemory | null
+  readonly out: Float32Array | DeviceMemory
+  readonly gradient: AnyTensor<'float32'>
 }
 
 /** The types of a teacher's logits, at the positions that kernels know as teacherType. */
@@ -64,19 +66,20 @@ export function rows(caller: string, inputs: RowInputs): Rows {
     classMask: classMask ? memory(caller, 'classMask', classMask, 'uint8') : null,
   }
   checkWeights(caller, read.rowWeights)
-  if (read.classMask?.every((kept) => kept === 0))
+  if (read.classMask instanceof Uint8Array && read.classMask.every((kept) => kept === 0))
     throw new ArgumentError(caller, 'classMask', 'at least one class that is not 0', 'only 0')
-  const written = out ? memory(caller, 'out', out, 'float32') : new Float32Array(N * C)
+  const { result, written } = resultIn(caller, out, student, 'float32', [N, C])
   if (out) checkDisjoint(caller, 'out', written, read, read.student)
-  return { rows: N, classes: C, ...read, out: written, gradient: tensor('float32', [N, C], written) }
+  return { rows: N, classes: C, ...read, out: written, gradient: result }
 }
 
 export function ignoreIndexOf(caller: string, options: LabelOptions): number {
   return whole(caller, 'ignoreIndex', options.ignoreIndex ?? -100, -(2 ** 31), 2 ** 31 - 1)
 }
 
-export function checkWeights(caller: string, weights: Float32Array | null): void {
-  if (weights === null) return
+/** Of a device's weights the kernel finds it. */
+export function checkWeights(caller: string, weights: Float32Array | DeviceMemory | null): void {
+  if (!(weights instanceof Float32Array)) return
   for (let r = 0; r < weights.length; r++)
     if (!(weights[r]! >= 0 && weights[r]! < Number.POSITIVE_INFINITY))
       throw new ArgumentError(caller, 'rowWeights', `finite and ≥ 0 in row ${r}`, weights[r])

@@ -1,11 +1,12 @@
 import type { Tensor } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { finite } from '../guard.js'
 import { type WeightOptions, weights } from './weights.js'
 
-export interface SgdOptions extends WeightOptions {
+export interface SgdOptions<X extends AnyTensor = Tensor> extends WeightOptions<X> {
   /** Changed in place; same dims, float32. Start with zeros. */
-  readonly velocity: Tensor
+  readonly velocity: X
   /** ε of this step. */
   readonly rate: number
   /** μ; 0 unless given. */
@@ -24,7 +25,7 @@ export interface SgdOptions extends WeightOptions {
  *
  * @throws ShapeError, ArgumentError, UnsupportedError for a backend that is not there
  */
-export function sgd(options: SgdOptions): void {
+export function sgd(options: SgdOptions<Tensor> | SgdOptions<DeviceTensor>): void {
   const caller = 'sgd'
   const { buffers, rows, columns, unitAxis, maxSquaredNorm } = weights(caller, options, { velocity: options.velocity })
   const scalars = [

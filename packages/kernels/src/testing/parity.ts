@@ -23,16 +23,34 @@ export function parity(kernel: KernelName, implementation: Kernel): ParityRow[] 
 
 /** The same for a kernel of your own: its cases and judge, its reference, its implementation. */
 export function parityOf(kernel: string, table: ParityTable, oracle: Kernel, implementation: Kernel): ParityRow[] {
+  return trials(kernel, table, oracle).flatMap(({ laid, judge }) => {
+    try {
+      implementation(laid.buffers, laid.scalars)
+    } catch (error) {
+      return judge(error)
+    }
+    return judge(null)
+  })
+}
+
+/** One call of a kernel to be made: on `laid`, which is then judged together with what was thrown. */
+export interface Trial {
+  readonly laid: Laid
+  judge(thrown: unknown): ParityRow[]
+}
+
+/** Every case of a table, in two memory layouts. */
+export function trials(kernel: string, table: ParityTable, oracle: Kernel): Trial[] {
   return table.cases.flatMap((one) => {
     const call = one.make()
     const want = one.refuses ? null : runOn(oracle, layOut(call, 0))
-    return [0, 1].flatMap((offset) => {
+    return [0, 1].map((offset) => {
       const name = offset === 0 ? one.name : `${one.name}, at an odd address`
       const report = (verdict: Verdict): ParityRow => ({ kernel, case: name, ...verdict, pass: excess(verdict) <= 1 })
       const laid = layOut(call, offset)
-      const verdicts =
-        want === null ? refusal(one, table, laid, implementation) : accepted(table, call, want, laid, implementation)
-      return verdicts.map(report)
+      const verdicts = (thrown: unknown): Verdict[] =>
+        want === null ? refusal(one, table, call, laid, thrown) : accepted(table, call, want, laid, thrown)
+      return { laid, judge: (thrown) => verdicts(thrown).map(report) }
     })
   })
 }
@@ -42,49 +60,40 @@ function runOn(kernel: Kernel, laid: Laid): KernelCall {
   return laid
 }
 
-function accepted(
-  table: ParityTable,
-  call: KernelCall,
-  want: KernelCall,
-  laid: Laid,
-  implementation: Kernel,
-): Verdict[] {
-  try {
-    runOn(implementation, laid)
-  } catch (error) {
-    return [failure(`throws ${error instanceof Error ? error.message : error}`)]
-  }
-  const outputs = new Set(table.outputs.map((i) => laid.buffers[i]))
-  const changed = call.buffers.findIndex(
-    (buffer, i) => !outputs.has(laid.buffers[i]!) && !same(buffer, laid.buffers[i]!),
-  )
+function accepted(table: ParityTable, call: KernelCall, want: KernelCall, laid: Laid, thrown: unknown): Verdict[] {
+  if (thrown !== null) return [failure(`throws ${messageOf(thrown)}`)]
+  const changed = changedInput(table, call, laid)
   if (changed >= 0) return [failure(`wrote to the input at position ${changed}`)]
   if (laid.overrun()) return [failure('wrote outside a buffer')]
   return table.judge(call, want, laid)
 }
 
 /** What a refused call leaves in its outputs is unspecified; everything else must be as it was. */
-function refusal(one: ParityCase, table: ParityTable, laid: Laid, implementation: Kernel): Verdict[] {
+function refusal(one: ParityCase, table: ParityTable, call: KernelCall, laid: Laid, thrown: unknown): Verdict[] {
+  if (thrown === null) return [failure(`accepts what it must refuse with ${one.refuses}`)]
+  const message = messageOf(thrown)
+  if (!one.refuses!.test(message)) return [failure(`refuses with "${message}" instead of ${one.refuses}`)]
+  if (changedInput(table, call, laid) >= 0) return [failure('refuses, but wrote to an input')]
+  if (laid.overrun()) return [failure('refuses, but wrote outside a buffer')]
+  return [{ output: 'refusal', error: 0, tolerance: 0 }]
+}
+
+/** The position of a buffer that is no output and is not as it was, or −1. */
+function changedInput(table: ParityTable, call: KernelCall, laid: Laid): number {
   const outputs = new Set(table.outputs.map((i) => laid.buffers[i]))
-  const before = laid.buffers.map((buffer) => buffer?.slice() ?? null)
-  try {
-    implementation(laid.buffers, laid.scalars)
-  } catch (error) {
-    const message = error instanceof Error ? error.message : String(error)
-    if (!one.refuses!.test(message)) return [failure(`refuses with "${message}" instead of ${one.refuses}`)]
-    if (!laid.buffers.every((buffer, i) => outputs.has(buffer) || same(buffer, before[i]!)))
-      return [failure('refuses, but wrote to an input')]
-    if (laid.overrun()) return [failure('refuses, but wrote outside a buffer')]
-    return [{ output: 'refusal', error: 0, tolerance: 0 }]
-  }
-  return [failure(`accepts what it must refuse with ${one.refuses}`)]
+  return call.buffers.findIndex((buffer, i) => !outputs.has(laid.buffers[i]!) && !same(buffer, laid.buffers[i]!))
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function failure(output: string): Verdict {
   return { output, error: Number.POSITIVE_INFINITY, tolerance: 0 }
 }
 
-interface Laid extends KernelCall {
+/** A call in memory with guard elements around each buffer. */
+export interface Laid extends KernelCall {
   /** True where bytes around a buffer have changed. */
   overrun(): boolean
 }

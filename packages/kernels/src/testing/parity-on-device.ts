@@ -1,0 +1,59 @@
+import type { KernelBuffer } from '../binding.js'
+import type { Handle } from '../devices/cuda-binding.js'
+import { currentStream, type Device } from '../devices/device.js'
+import type { DeviceTensor } from '../devices/device-tensor.js'
+import { native } from '../loader/load.js'
+import { reference } from '../reference/index.js'
+import type { KernelName } from '../signatures.js'
+import { type Laid, type ParityRow, trials } from './parity.js'
+import { parityTables } from './tables.js'
+
+/**
+ * Compare a built-in CUDA kernel with its reference on every case, in two memory layouts: the whole call goes to the device, guard
+ * elements and all, and comes back. Rows are refused when the stream is waited for; what a label was is not told then.
+ */
+export async function parityOnDevice(kernel: KernelName, device: Device): Promise<ParityRow[]> {
+  const rows: ParityRow[] = []
+  const table = parityTables[kernel]
+  const cases = table.cases.map((one) => ({ ...one, ...(one.refuses && { refuses: withoutLabel(one.refuses) }) }))
+  for (const { laid, judge } of trials(kernel, { ...table, cases }, reference[kernel]))
+    rows.push(...judge(await attempt(kernel, device, laid)))
+  return rows
+}
+
+function withoutLabel(message: RegExp): RegExp {
+  return new RegExp(message.source.replace(/labels: -?\d+/, 'labels: \\S+'), message.flags)
+}
+
+/** Make the call; what it threw, or null. The buffers of `laid` then hold what is on the device. */
+async function attempt(kernel: KernelName, device: Device, laid: Laid): Promise<unknown> {
+  const cuda = native().binding!.cuda!
+  const there = new Map<ArrayBufferLike, { tensor: DeviceTensor<'uint8'>; bytes: Uint8Array }>()
+  const handles: Handle[] = []
+  const handleOf = (buffer: KernelBuffer): Handle | null => {
+    if (buffer === null) return null
+    const bytes = new Uint8Array(buffer.buffer)
+    const known = there.get(buffer.buffer)
+    const tensor = known?.tensor ?? device.upload({ type: 'uint8', dims: [bytes.length], data: bytes })
+    there.set(buffer.buffer, { tensor, bytes })
+    const kind = (buffer as unknown as { [Symbol.toStringTag]: string })[Symbol.toStringTag]
+    const handle = cuda.reinterpret(tensor.data.handle, buffer.byteOffset, kind, buffer.length)
+    handles.push(handle)
+    return handle
+  }
+  let thrown: unknown = null
+  try {
+    cuda.call(kernel, laid.buffers.map(handleOf), laid.scalars, currentStream(device))
+  } catch (error) {
+    thrown = error
+  }
+  thrown = (await cuda.read(currentStream(device), null, null, false).then(sentence, (error) => error)) ?? thrown
+  for (const { tensor, bytes } of there.values()) {
+    bytes.set((await tensor.read()).data)
+    tensor.dispose()
+  }
+  for (const handle of handles) cuda.dispose(handle)
+  return thrown
+}
+
+const sentence = (refused: string | null): unknown => (refused === null ? null : new Error(refused))
