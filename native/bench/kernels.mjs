@@ -70,6 +70,19 @@ function converted(type, encode) {
   return { elements: n, call: () => addon.call('convert_half', buffers, [n, type, encode]) }
 }
 
+function selected(rows, classes, k, temperature) {
+  const mass = () => (temperature === undefined ? null : new Float64Array(rows))
+  const buffers = [normals(rows * classes, 4), new Float32Array(rows * k), new Int32Array(rows * k), mass(), mass()]
+  const scalars = [rows, classes, k, temperature ?? 1]
+  return { elements: rows * classes, call: () => addon.call('top_k', buffers, scalars) }
+}
+
+function counted(rows, columns) {
+  const moments = [new Float64Array(1), new Float64Array(columns), new Float64Array(columns * columns)]
+  const buffers = [normals(rows * columns), null, ...moments]
+  return { elements: rows * columns, call: () => addon.call('covariance', buffers, [rows, columns]) }
+}
+
 const one = new Float64Array(1)
 const contenders = {
   'call overhead: squared_norm of nothing': {
@@ -109,6 +122,12 @@ const contenders = {
   'convert_half 1M to bfloat16': converted(2, 1),
   'convert_half 1M from float16': converted(1, 0),
   'convert_half 1M from bfloat16': converted(2, 0),
+  'top_k 50 of 64 x 32000': selected(64, 32_000, 50),
+  'top_k 50 of 64 x 32000, with masses': selected(64, 32_000, 50, 2),
+  'top_k 50 of 16 x 128256': selected(16, 128_256, 50),
+  'top_k 1024 of 16 x 128256': selected(16, 128_256, 1024),
+  'covariance 256 x 1000': counted(256, 1000),
+  'covariance 128 x 10': counted(128, 10),
   'jitter 128 x 28 x 28': (() => {
     const n = 128 * 784
     const [images, out] = [normals(n), new Float32Array(n)]

@@ -92,6 +92,10 @@ const calls = {
     [numbers(n, 9, 1), f32(rows * 7), new Int32Array(rows * 7), new Float64Array(rows), new Float64Array(rows)],
     [rows, classes, 7, 2],
   ],
+  covariance: [
+    [numbers(n, 9, 1), null, new Float64Array(1), new Float64Array(classes), new Float64Array(classes * classes)],
+    [rows, classes],
+  ],
   jitter: [
     [numbers(700 * 49, 1, 1), f32(700 * 49)],
     [700, 1, 7, 7, 2, 5, 6, 7],

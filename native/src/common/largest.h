@@ -75,14 +75,15 @@ struct Largest {
   int32_t bar = -0x7fffffff;  // what is not above cannot be among them
 
   __attribute__((always_inline)) void offer(I orders, size_t position, size_t lanes) {
-    I above = orders > all_int(bar);
-    if (lanes < W) above &= iota() < all_int(static_cast<int32_t>(lanes));
-    if (!any(above)) return;
-    int32_t order[W], take[W];
+    uint32_t above = bits_of(orders > all_int(bar));
+    if (lanes < W) above &= (1u << lanes) - 1;
+    if (above == 0) return;
+    int32_t order[W];
     memcpy(order, &orders, sizeof order);
-    memcpy(take, &above, sizeof take);
-    for (size_t lane = 0; lane < lanes; lane++)
-      if (take[lane] != 0) entries[held++] = entry(order[lane], static_cast<uint32_t>(position + lane));
+    for (; above != 0; above &= above - 1) {
+      const size_t lane = static_cast<size_t>(__builtin_ctz(above));
+      entries[held++] = entry(order[lane], static_cast<uint32_t>(position + lane));
+    }
     if (held + W > capacity(count)) keep();
   }
   /** Drops all but the `count` largest. */

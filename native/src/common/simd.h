@@ -48,11 +48,21 @@ IMAGO_INLINE void store(float* p, F x) { memcpy(p, &x, sizeof x); }
 IMAGO_INLINE F select(I mask, F a, F b) { return mask ? a : b; }
 IMAGO_INLINE I as_int(F x) { return (I)x; }
 IMAGO_INLINE F as_float(I x) { return (F)x; }
-IMAGO_INLINE bool any(I mask) {
+/** One bit for each element of a mask. */
+IMAGO_INLINE uint32_t bits_of(I mask) {
 #if defined(__AVX512F__)
-  return _mm512_movepi32_mask((__m512i)mask) != 0;
+  return _mm512_movepi32_mask((__m512i)mask);
 #elif defined(__AVX2__)
-  return _mm256_movemask_ps((F)mask) != 0;
+  return static_cast<uint32_t>(_mm256_movemask_ps((F)mask));
+#else
+  uint32_t bits = 0;
+  for (size_t i = 0; i < W; i++) bits |= (static_cast<uint32_t>(mask[i]) & 1) << i;
+  return bits;
+#endif
+}
+IMAGO_INLINE bool any(I mask) {
+#if defined(__AVX512F__) || defined(__AVX2__)
+  return bits_of(mask) != 0;
 #else
   int32_t bits = 0;
   for (size_t i = 0; i < W; i++) bits |= mask[i];
@@ -131,10 +141,13 @@ IMAGO_INLINE I round_to_int(F x) { return (I)(x + 12582912.0f) - 0x4b400000; }
 #endif
 #if defined(__AVX512F__)
 IMAGO_INLINE F fma(F a, F b, F c) { return _mm512_fmadd_ps(a, b, c); }
+IMAGO_INLINE D fma(D a, D b, D c) { return _mm512_fmadd_pd(a, b, c); }
 #elif defined(__AVX2__)
 IMAGO_INLINE F fma(F a, F b, F c) { return _mm256_fmadd_ps(a, b, c); }
+IMAGO_INLINE D fma(D a, D b, D c) { return _mm256_fmadd_pd(a, b, c); }
 #else
 IMAGO_INLINE F fma(F a, F b, F c) { return a * b + c; }
+IMAGO_INLINE D fma(D a, D b, D c) { return a * b + c; }
 #endif
 
 IMAGO_INLINE F to_float(I x) { return __builtin_convertvector(x, F); }

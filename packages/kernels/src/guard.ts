@@ -4,6 +4,7 @@ import { type AnyTensor, type DeviceMemory, isDeviceTensor } from './devices/dev
 /** The arrays that kernels read and write, by tensor type. */
 export interface Memory {
   float32: Float32Array
+  float64: Float64Array
   float16: Uint16Array
   bfloat16: Uint16Array
   int32: Int32Array
@@ -13,6 +14,7 @@ export interface Memory {
 
 const arrayOf = {
   float32: 'Float32Array',
+  float64: 'Float64Array',
   float16: 'Uint16Array',
   bfloat16: 'Uint16Array',
   int32: 'Int32Array',

@@ -14,6 +14,7 @@ export {
 export type { DeviceEvent, Graph, Stream } from './devices/stream.js'
 export { type AdamwOptions, adamw } from './faces/adamw.js'
 export { type ConvertHalfOptions, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './faces/convert_half.js'
+export { type CovarianceOptions, correlationOf, covariance, covarianceOf, type Moments } from './faces/covariance.js'
 export { type CrossEntropyOptions, crossEntropy } from './faces/cross_entropy.js'
 export { type DropoutOptions, dropout } from './faces/dropout.js'
 export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'

@@ -224,6 +224,14 @@ export const signatures = {
     buffers: ['logits RxC f32', 'values Rxk f32', 'indices Rxk i32', 'logSumExp? R f64', 'logTail? R f64'],
     scalars: ['rows', 'classes', 'k', 'temperature'],
   },
+  /**
+   * Rows join what has been counted: count ← Σ w, mean ← Σ w·x / count, comoment ← Σ w·(x − mean)(x − mean)ᵀ over all rows so far (Chan,
+   * Golub & LeVeque 1983). Of the comoment the upper triangle is read and written, the rest is left alone.
+   */
+  covariance: {
+    buffers: ['x RxC f32', 'rowWeights? R f32', 'count 1 f64', 'mean C f64', 'comoment CxC f64'],
+    scalars: ['rows', 'columns'],
+  },
 } as const
 
 export type KernelName = keyof typeof signatures

@@ -4,7 +4,8 @@
 
 #define IMAGO_DATA_KERNELS(X) \
   X(convert_half)             \
-  X(top_k)
+  X(top_k)                    \
+  X(covariance)
 
 namespace imago {
 
@@ -19,6 +20,13 @@ inline constexpr Description data_kernels[] = {
       {"logSumExp", IMAGO_F64, optional, IMAGO_VECTOR},
       {"logTail", IMAGO_F64, optional, IMAGO_VECTOR}},
      {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"k", IMAGO_SIZE}, {"temperature", IMAGO_REAL}}},
+    {"covariance",
+     {{"x", IMAGO_F32, required, IMAGO_MATRIX},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"count", IMAGO_F64, required, IMAGO_FIXED(1)},
+      {"mean", IMAGO_F64, required, 1, {1, -1, -1, -1}},
+      {"comoment", IMAGO_F64, required, 1, {1, 1, -1, -1}}},
+     {{"rows", IMAGO_SIZE}, {"columns", IMAGO_SIZE}}},
 };
 
 }  // namespace imago

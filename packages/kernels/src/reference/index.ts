@@ -2,6 +2,7 @@ import type { KernelBuffer } from '../binding.js'
 import type { KernelName } from '../signatures.js'
 import { adamw } from './adamw.js'
 import { convertHalf } from './convert_half.js'
+import { covariance } from './covariance.js'
 import { crossEntropy } from './cross_entropy.js'
 import { dropout } from './dropout.js'
 import { dropoutMask } from './dropout_mask.js'
@@ -44,4 +45,5 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   jitter: jitter as unknown as Kernel,
   convert_half: convertHalf as unknown as Kernel,
   top_k: topK as unknown as Kernel,
+  covariance: covariance as unknown as Kernel,
 }

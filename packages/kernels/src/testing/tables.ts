@@ -1,5 +1,5 @@
 import type { KernelName } from '../signatures.js'
-import { convertHalfTable, topKTable } from './cases/data.js'
+import { convertHalfTable, covarianceTable, topKTable } from './cases/data.js'
 import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
@@ -29,4 +29,5 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   jitter: jitterTable,
   convert_half: convertHalfTable,
   top_k: topKTable,
+  covariance: covarianceTable,
 }

@@ -1,6 +1,6 @@
 import type { Rng } from '@imago/tensor'
 import { decodeBfloat16, decodeFloat16 } from '../../half.js'
-import { drawFor, normals } from '../draw.js'
+import { drawFor, normals, weightsOf } from '../draw.js'
 import { elements } from '../judge.js'
 import type { ParityCase, ParityTable } from '../parity-case.js'
 
@@ -166,4 +166,82 @@ export const topKTable: ParityTable = {
     }),
   ],
   outputs: [1, 2, 3, 4],
+}
+
+const covarianceShapes: readonly (readonly [number, number])[] = [
+  [1, 1],
+  [5, 3],
+  [2, 40],
+  [100, 17],
+  [300, 33],
+  [65, 70],
+]
+
+const covarianceCases: ParityCase[] = covarianceShapes.flatMap(([rows, columns]) =>
+  ['plain', 'weighted', 'far from zero', 'going on'].map((kind) => {
+    const name = `${rows}×${columns} ${kind}`
+    return {
+      name,
+      make: () => {
+        const random = drawFor(name)
+        const x = normals(random, rows * columns, 3)
+        if (kind === 'far from zero') for (let i = 0; i < x.length; i++) x[i]! += 1e4 * ((i % columns) - 1)
+        const weights = kind === 'weighted' ? weightsOf(random, rows) : null
+        const moments = [Float64Array.of(0), new Float64Array(columns), new Float64Array(columns * columns)] as const
+        if (kind === 'going on') {
+          moments[0][0] = 12.5
+          for (let i = 0; i < columns; i++) {
+            moments[1][i] = random.normal()
+            for (let j = i; j < columns; j++) moments[2][i * columns + j] = (i === j ? 40 : 1) + random.uniform()
+          }
+        }
+        return { buffers: [x, weights, ...moments], scalars: [rows, columns] }
+      },
+    }
+  }),
+)
+
+const covarianceRefusals: ParityCase[] = (
+  [
+    [Number.NaN, /x: NaN in row 7/],
+    [Number.POSITIVE_INFINITY, /x: Infinity in row 7/],
+    [Number.NEGATIVE_INFINITY, /x: -Infinity in row 7/],
+  ] as const
+).map(([value, refuses]) => ({
+  name: `${value} in row 7`,
+  make: () => ({
+    buffers: [
+      new Float32Array(200).fill(1).fill(value, 159, 160),
+      null,
+      new Float64Array(1),
+      new Float64Array(20),
+      new Float64Array(400),
+    ],
+    scalars: [10, 20],
+  }),
+  refuses,
+}))
+
+export const covarianceTable: ParityTable = {
+  cases: [...covarianceCases, ...covarianceRefusals],
+  judge: ({ scalars }, want, got) => {
+    const columns = scalars[1]!
+    const [count, mean, comoment] = want.buffers.slice(2) as Float64Array[]
+    // √(M_ii·M_jj), as Cauchy and Schwarz have it, each with the rounding of a mean that is far from zero.
+    const lengths = Float64Array.from({ length: columns }, (_, i) =>
+      Math.sqrt(comoment![i * columns + i]! + count![0]! * 1e-8 * mean![i]! ** 2),
+    )
+    return [
+      elements('count', count!, got.buffers[2] as Float64Array, 'float64Sum'),
+      elements('mean', mean!, got.buffers[3] as Float64Array, 'float64Sum', (w) => Math.max(1, Math.abs(w))),
+      elements(
+        'comoment',
+        comoment!,
+        got.buffers[4] as Float64Array,
+        'float64Sum',
+        (_, at) => lengths[Math.floor(at / columns)]! * lengths[at % columns]!,
+      ),
+    ]
+  },
+  outputs: [2, 3, 4],
 }
