@@ -9,7 +9,6 @@ export interface Memory {
   bfloat16: Uint16Array
   int32: Int32Array
   uint8: Uint8Array
-  float64: Float64Array
 }
 
 const arrayOf = {
@@ -19,7 +18,6 @@ const arrayOf = {
   bfloat16: 'Uint16Array',
   int32: 'Int32Array',
   uint8: 'Uint8Array',
-  float64: 'Float64Array',
 } as const
 
 /** What of an ArrayBufferView says which memory it is: device memory has the same. */
