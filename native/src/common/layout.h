@@ -131,13 +131,15 @@ struct Narrow {
   template <class Source>
   static Range stage(const typename Source::Element* const* row, size_t count, size_t classes, float* out) {
     Range range = {all(-infinity), all(infinity)};
+    const typename Source::Element* start[W];
+    for (size_t r = 0; r < W; r++) start[r] = row[r < count ? r : 0];
     for (size_t first = 0; first < classes; first += W) {
       const size_t width = classes - first < W ? classes - first : W;
       F tile[W];
-      for (size_t r = 0; r < W; r++) {
-        const typename Source::Element* const p = row[r < count ? r : 0] + first;
-        tile[r] = width == W ? Source::read(p) : read_part<Source>(p, width, 0);
-      }
+      if (width == W)
+        for (size_t r = 0; r < W; r++) tile[r] = Source::read(start[r] + first);
+      else
+        for (size_t r = 0; r < W; r++) tile[r] = read_part<Source>(start[r] + first, width, 0);
       transpose(tile);
       for (size_t c = 0; c < W; c++) {
         if (c == width) break;

@@ -24,21 +24,16 @@ inline constexpr float below = -400;
 inline constexpr double coolest = 1e-3;
 inline constexpr double warmest = 1e3;
 
-/** e^z from e^(z/T): a power where T is a small whole number, which is cheaper than another exponential and no less exact. */
-enum class Hard : int { none, first, second, third, fourth, fifth, eighth, separate };
+/** e^z from e^(z/T): at T = 1, 2 and 4 a power, which is cheaper than another exponential and no less exact. */
+enum class Hard : int { none, first, second, fourth, separate };
 /** T, where e^z = (e^(z/T))^T is a power. */
-IMAGO_INLINE int exponent_of(Hard hard) { return hard == Hard::eighth ? 8 : static_cast<int>(hard); }
+IMAGO_INLINE int exponent_of(Hard hard) { return hard == Hard::fourth ? 4 : static_cast<int>(hard); }
 
 template <Hard hard>
 IMAGO_INLINE F power_of(F e) {
   if constexpr (hard == Hard::first) return e;
   const F square = e * e;
-  if constexpr (hard == Hard::second) return square;
-  if constexpr (hard == Hard::third) return square * e;
-  const F fourth = square * square;
-  if constexpr (hard == Hard::fourth) return fourth;
-  if constexpr (hard == Hard::fifth) return fourth * e;
-  return fourth * fourth;
+  return hard == Hard::second ? square : square * square;
 }
 
 /** (x − reference)·scale, an exponent of 2. What rounding does to reference·scale is the same for the whole row and cancels. */
@@ -374,9 +369,9 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   const I counts = iota() < all_int(static_cast<int32_t>(rows.count));
   terms.first += sum_in_double(select(counts, rows.weight * divergence, F{}));
   if constexpr (hard != Hard::none) {
-    const F likely = log1p(sums.others / label_mass);
-    const F unlikely = log(total) - label_exponent * ln2;
-    const F hard_loss = select(sums.others < label_mass, likely, unlikely);
+    F hard_loss = log1p(sums.others / label_mass);
+    const I is_tiny = label_mass < all(0x1p-100f);
+    if (any(is_tiny)) hard_loss = select(is_tiny, log(total) - label_exponent * ln2, hard_loss);
     terms.second += sum_in_double(select(counts & labelled, rows.weight * hard_loss, F{}));
   }
   return true;
@@ -384,10 +379,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
 
 /** How e^z comes from e^(z/T) at this temperature. */
 IMAGO_INLINE Hard hard_of(double temperature) {
-  if (temperature == 8) return Hard::eighth;
-  for (int power = 1; power <= 5; power++)
-    if (temperature == power) return static_cast<Hard>(power);
-  return Hard::separate;
+  return temperature == 1 ? Hard::first : temperature == 2 ? Hard::second : temperature == 4 ? Hard::fourth : Hard::separate;
 }
 
 /** The optimistic way for a block of either layout; false, with nothing written, where it does not hold. */

@@ -125,9 +125,8 @@ int run(const imago_call* call, Batch& batch) {
                               temperature, (1 - a) * temperature,        a};
   const Hard hard = batch.labels == nullptr ? Hard::none : hard_of(temperature);
   int (*const blocks[])(const imago_call*, const SoftLoss<Source>&, Terms&) = {
-      run_blocks<Source, Hard::none>,  run_blocks<Source, Hard::first>, run_blocks<Source, Hard::second>,
-      run_blocks<Source, Hard::third>, run_blocks<Source, Hard::fourth>, run_blocks<Source, Hard::fifth>,
-      run_blocks<Source, Hard::eighth>, run_blocks<Source, Hard::separate>};
+      run_blocks<Source, Hard::none>, run_blocks<Source, Hard::first>, run_blocks<Source, Hard::second>,
+      run_blocks<Source, Hard::fourth>, run_blocks<Source, Hard::separate>};
   if (const int refused = blocks[static_cast<int>(hard)](call, loss, mean)) return refused;
   if (mean.is_refused) return refuse_rows(call, loss);
   const double soft = temperature * (temperature * mean.first);
