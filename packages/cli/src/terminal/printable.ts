@@ -1,6 +1,6 @@
 /**
  * Text for a terminal: names of models, values and files come from anywhere, and an escape sequence in one could rewrite the screen, a
- * mark of direction the reading of it. Such characters are shown as `\\uXXXX`, which JSON reads as what it was; newlines and tabs stay.
+ * mark of direction the reading of it. Such characters are shown as `\u` and four digits, which JSON reads as what it was; newlines and tabs stay.
  */
 export function printable(text: string): string {
   return text.replace(
