@@ -151,8 +151,8 @@ static void multiply_tile(const float* a, const float* b, size_t depth, const Pr
     const size_t at = half * W;
     if (at >= columns) break;
     const size_t count = least(W, columns - at);
-    const float* const bias_at = c.bias + column + at;
-    const F bias = !biased ? F{} : count == W ? load(bias_at) : load_part(bias_at, count, 0);
+    const float* const start = biased ? c.bias + column + at : nullptr;
+    const F bias = !biased ? F{} : count == W ? load(start) : load_part(start, count, 0);
 #pragma GCC unroll 16
     for (size_t i = 0; i < tile_rows; i++) {
       if (i >= rows) break;
