@@ -51,9 +51,15 @@ export function memory<T extends keyof Memory>(
   if (!isHalf && tag !== arrayOf[type])
     throw new ShapeError(caller, argument, `${type} over a ${arrayOf[type]}`, describe(data))
   const view = data as Memory[T]
-  if (Object.prototype.toString.call(view.buffer) === '[object SharedArrayBuffer]')
+  if (isShared(view.buffer))
     throw new ArgumentError(caller, argument, 'in memory of its own (copy it: another thread may write)', view.buffer)
   return isHalf ? (new Uint16Array(view.buffer, view.byteOffset, view.length) as Memory[T]) : view
+}
+
+/** A buffer of another realm has another prototype, and is asked by its tag. */
+function isShared(buffer: ArrayBufferLike): boolean {
+  if (Object.getPrototypeOf(buffer) === ArrayBuffer.prototype) return false
+  return Object.prototype.toString.call(buffer) === '[object SharedArrayBuffer]'
 }
 
 /** Refuse memory that is written and overlaps memory that is read; `sameAs` may be the very same array. */

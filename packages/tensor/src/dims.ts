@@ -22,41 +22,60 @@ export type Shaped = readonly [value: TensorShape | undefined, pattern: string, 
  * @throws ShapeError naming caller, argument, expected and got
  */
 export function dims(caller: string, shaped: { readonly [argument: string]: Shaped }): { [name: string]: number } {
-  const sizes: { [name: string]: number } = Object.create(null)
+  const sizes = new Sizes()
   for (const argument in shaped) {
     const [value, pattern, types] = shaped[argument]!
     if (value === undefined) continue
     checkTensor(caller, argument, value)
     if (types !== undefined) checkType(caller, argument, value, types)
-    bind(caller, argument, value, pattern, sizes)
+    const parsed = patterns.get(pattern) ?? parse(pattern)
+    if (!bind(value.dims, parsed, sizes))
+      throw new ShapeError(caller, argument, `[${spell(parsed, sizes)}]`, `[${value.dims.join(', ')}]`)
   }
   return sizes
 }
 
-function bind(
-  caller: string,
-  argument: string,
-  value: TensorShape,
-  pattern: string,
-  sizes: { [name: string]: number },
-): void {
-  const names = pattern.split(' ').filter((name) => name !== '')
-  const open = names[0] === '...'
-  if (open) names.shift()
-  const got = value.dims.slice(open ? Math.max(0, value.dims.length - names.length) : 0)
-  const fits = got.length === names.length && names.every((name, i) => accept(name, got[i]!, sizes))
-  if (!fits) throw new ShapeError(caller, argument, `[${spell(names, sizes, open)}]`, `[${value.dims.join(', ')}]`)
+/** An object that inherits no names, and still a fast one, which what Object.create(null) gives is not. */
+class Sizes {
+  [name: string]: number
+}
+Object.setPrototypeOf(Sizes.prototype, null)
+Reflect.deleteProperty(Sizes.prototype, 'constructor')
+
+interface Pattern {
+  readonly open: boolean
+  /** A name, `_`, or the size that is asked for. */
+  readonly dims: readonly (string | number)[]
 }
 
-function accept(name: string, size: number, sizes: { [name: string]: number }): boolean {
-  if (name === '_') return true
-  if (/^\d+$/.test(name)) return size === Number(name)
-  sizes[name] ??= size
-  return sizes[name] === size
+/** Patterns are few, and small kernels take less time than reading them anew would. Those that are made of sizes are not kept. */
+const patterns = new Map<string, Pattern>()
+
+function parse(pattern: string): Pattern {
+  const dims = pattern.split(' ').filter((name) => name !== '')
+  const open = dims[0] === '...'
+  if (open) dims.shift()
+  const parsed = { open, dims: dims.map((name) => (/^\d+$/.test(name) ? Number(name) : name)) }
+  if (!/\d/.test(pattern)) patterns.set(pattern, parsed)
+  return parsed
 }
 
-function spell(names: readonly string[], sizes: { readonly [name: string]: number }, open: boolean): string {
-  const spelled = names.map((name) => (name in sizes ? `${name}=${sizes[name]}` : name))
+/** Whether dims fit; names that are new get their sizes. */
+function bind(got: readonly number[], { open, dims }: Pattern, sizes: { [name: string]: number }): boolean {
+  const skipped = got.length - dims.length
+  if (open ? skipped < 0 : skipped !== 0) return false
+  for (let i = 0; i < dims.length; i++) {
+    const name = dims[i]!
+    const size = got[skipped + i]!
+    if (name === '_') continue
+    if (typeof name === 'string') sizes[name] ??= size
+    if (size !== (typeof name === 'number' ? name : sizes[name])) return false
+  }
+  return true
+}
+
+function spell({ open, dims }: Pattern, sizes: { readonly [name: string]: number }): string {
+  const spelled = dims.map((name) => (name in sizes ? `${name}=${sizes[name]}` : String(name)))
   return [...(open ? ['...'] : []), ...spelled].join(', ')
 }
 

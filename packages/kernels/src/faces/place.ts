@@ -1,6 +1,7 @@
 import { arrayTypes, elementCount, type Tensor, tensor } from '@imago/tensor'
 import { type AnyTensor, type DeviceMemory, type DeviceTensor, isDeviceTensor } from '../devices/device-tensor.js'
 import { type Memory, memory } from '../guard.js'
+import { sums } from './sums.js'
 
 type ResultType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'float64'
 
@@ -32,10 +33,11 @@ export interface Numbers {
   take(): (number | DeviceTensor<'float64'>)[]
 }
 
-export function numbers(x: AnyTensor, count: number): Numbers {
+/** `take` before the next call of a kernel: on the host the memory is kept. */
+export function numbers(x: AnyTensor, count: 1 | 3): Numbers {
   if (!isDeviceTensor(x)) {
-    const memory = new Float64Array(count)
-    return { memory, take: () => [...memory] }
+    const memory = sums(count)
+    return { memory, take: () => (count === 1 ? [memory[0]!] : [memory[0]!, memory[1]!, memory[2]!]) }
   }
   const all = x.device.allocate('float64', [count])
   return {
