@@ -7,13 +7,6 @@ namespace imago::IMAGO_ISA {
 
 typedef int64_t L __attribute__((vector_size(W * 4)));  // W / 2 integers; as a mask: all bits or none
 
-#if defined(__AVX512F__)
-IMAGO_INLINE D fma(D a, D b, D c) { return _mm512_fmadd_pd(a, b, c); }
-#elif defined(__AVX2__)
-IMAGO_INLINE D fma(D a, D b, D c) { return _mm256_fmadd_pd(a, b, c); }
-#else
-IMAGO_INLINE D fma(D a, D b, D c) { return a * b + c; }
-#endif
 IMAGO_INLINE D all_double(double x) { return x - D{}; }
 
 /** Σ coefficients[k]·xᵏ. */
