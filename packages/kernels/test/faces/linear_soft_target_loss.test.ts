@@ -203,6 +203,22 @@ describe.each(backends().filter(({ available }) => available))('linearSoftTarget
       () => ({ student: { hidden: zeros('float32', [5, 0]), weight: zeros('float32', [7, 0]) } }),
     ],
     ['T = 0', /temperature/, ArgumentError, () => ({ temperature: 0 })],
+    [
+      'a mask without classes',
+      /"classMask" must be at least one class that is not 0/,
+      ArgumentError,
+      () => ({ classMask: zeros('uint8', [7]) }),
+    ],
+    [
+      'a label of a masked class',
+      /"labels" must be a class, −1 or ignoreIndex .*row 1/,
+      ArgumentError,
+      () => ({
+        classMask: tensor('uint8', [7], Uint8Array.of(1, 1, 1, 0, 1, 1, 1)),
+        labels: i32([0, 3, 2, 1, 1]),
+        rowWeights: undefined,
+      }),
+    ],
     ['chunkRows 0', /"chunkRows" must be a whole number in \[1/, ArgumentError, () => ({ chunkRows: 0 })],
     ['an unknown gradient', /"gradients" must be of hidden, weight, bias/, ArgumentError, () => ({ gradients: ['w'] })],
     ['no labels', /"labels" must be given where hardWeight > 0/, ArgumentError, () => ({ labels: undefined })],
