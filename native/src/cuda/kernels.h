@@ -2,4 +2,9 @@
 #pragma once
 
 #define IMAGO_CUDA_KERNELS(X) \
+  X(softmax)                  \
+  X(soft_target_loss)         \
+  X(cross_entropy)            \
+  X(kl_divergence)            \
+  X(logit_regression)         \
   X(squared_norm)

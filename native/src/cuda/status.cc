@@ -15,6 +15,9 @@ constexpr const char* sentences[] = {
     "only -Infinity in row %llu",
     "something in row %llu is not a class",
     "something in row %llu is not a finite number >= 0",
+    "a negative number in row %llu",
+    "something else than 1 as the sum in row %llu",
+    "0 for every class of row %llu",
 };
 
 const Description* description_of(unsigned long long number) {

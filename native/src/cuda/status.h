@@ -15,6 +15,9 @@ enum class Problem : uint32_t {
   only_minus_infinity,  // "only -Infinity"
   not_a_class,          // labels
   bad_weight,           // rowWeights
+  negative,             // distribution
+  not_one,              // the sum of a distribution
+  no_class,             // classMask
 };
 
 /** Where to report to, made by status_of on the host and given to a kernel by value. */
