@@ -10,7 +10,7 @@
 //
 // `node build.mjs --emulation` builds imago_cuda_emulated.so as well: the CUDA kernels over an emulated device, for tests.
 import { spawnSync } from 'node:child_process'
-import { existsSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 
@@ -58,29 +58,53 @@ function build() {
     return 'cmake-js is not installed (npm ci installs it)'
   }
   if (spawnSync('cmake', ['--version']).status !== 0) return 'CMake was not found'
-  const settings = [`--CDIMAGO_CUDA=${cuda}`]
-  if (process.env.IMAGO_CUDA_ARCHS) settings.push(`--CDIMAGO_CUDA_ARCHS=${process.env.IMAGO_CUDA_ARCHS}`)
-  const run = spawnSync(
-    process.execPath,
-    [cmakeJs, 'compile', '--directory', here, '--parallel', '2', ...settings],
-    options,
-  )
-  const log = `${run.stdout ?? ''}${run.stderr ?? ''}`
-  const noCuda = /no CUDA kernels: .*/.exec(log)
-  if (noCuda !== null) console.log(`native: ${noCuda[0]}; C++ only`)
-  if (run.status === 0 && existsSync(output)) return emulation()
-  if (mode === 'required' || process.env.IMAGO_NATIVE_VERBOSE === '1') process.stderr.write(log)
-  const lines = log.split('\n')
-  const first = lines.find((line) => /CMake Error|error:|not available|not found/.test(line)) ?? lines.at(-1)
-  return `cmake-js failed: ${first?.trim() ?? run.error?.message} (all of it: IMAGO_NATIVE=required node build.mjs)`
+  const outcome = compile(cmakeJs, cuda)
+  if (outcome.built) return emulation()
+  if (cuda !== 'auto' || !outcome.log.includes('imago: CUDA ')) return failed(outcome)
+  // nvcc was found, and may be what is broken.
+  const without = compile(cmakeJs, 'off')
+  if (!without.built) return failed(outcome)
+  console.warn(`native: no CUDA kernels: ${firstError(outcome.log)}; C++ only (all of it: IMAGO_CUDA=1 node build.mjs)`)
+  return emulation()
 }
 
-/** Where --emulation asks for it: why it could not be built, or undefined. */
+/** Configures anew where the settings are others than those of the last build, and builds. */
+function compile(cmakeJs, cuda) {
+  const folder = path.join(here, 'build')
+  const stamp = path.join(folder, 'settings.json')
+  const settings = { IMAGO_CUDA: cuda, IMAGO_CUDA_ARCHS: process.env.IMAGO_CUDA_ARCHS || '75-virtual;90' }
+  const pairs = Object.entries(settings).map(([name, value]) => `${name}=${value}`)
+  const asked = JSON.stringify({ ...settings, CUDACXX: process.env.CUDACXX })
+  // What an earlier build left would be found and used.
+  if (cuda === 'off') rmSync(path.join(folder, 'Release', 'imago_cuda.so'), { force: true })
+  const isConfigured = existsSync(path.join(folder, 'CMakeCache.txt'))
+  if (isConfigured && (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== asked))
+    spawnSync('cmake', ['-U', 'CMAKE_CUDA_COMPILER', ...pairs.map((pair) => `-D${pair}`), folder], options)
+  const args = ['compile', '--directory', here, '--parallel', '2', ...pairs.map((pair) => `--CD${pair}`)]
+  const run = spawnSync(process.execPath, [cmakeJs, ...args], options)
+  const log = `${run.stdout ?? ''}${run.stderr ?? ''}${run.error?.message ?? ''}`
+  const noCuda = /no CUDA kernels: .*/.exec(log)
+  if (noCuda !== null) console.log(`native: ${noCuda[0]}; C++ only`)
+  if (existsSync(folder)) writeFileSync(stamp, asked)
+  return { built: run.status === 0 && existsSync(output), log }
+}
+
+function failed({ log }) {
+  if (mode === 'required' || process.env.IMAGO_NATIVE_VERBOSE === '1') process.stderr.write(log)
+  return `cmake-js failed: ${firstError(log)} (all of it: IMAGO_NATIVE=required node build.mjs)`
+}
+
+function firstError(log) {
+  const lines = log.trim().split('\n')
+  return (lines.find((line) => /CMake Error|error:|not available|not found/.test(line)) ?? lines.at(-1)).trim()
+}
+
+/** Where --emulation asks for it. The addon is built whether or not this can be. */
 function emulation() {
-  if (!process.argv.includes('--emulation')) return undefined
+  if (!process.argv.includes('--emulation')) return
   const build = ['--build', path.join(here, 'build'), '--config', 'Release', '--parallel', '2']
   const run = spawnSync('cmake', [...build, '--target', 'imago_cuda_emulated'], options)
-  if (run.status === 0) return undefined
-  process.stderr.write(`${run.stdout ?? ''}${run.stderr ?? ''}`)
-  return 'the emulated CUDA library could not be built'
+  if (run.status === 0) return
+  process.exitCode = 1
+  console.error(`${run.stdout ?? ''}${run.stderr ?? ''}\nnative: the emulated CUDA library could not be built`)
 }

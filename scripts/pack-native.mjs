@@ -1,4 +1,5 @@
 // Makes the npm package of this platform's prebuilt addon, e.g. @imago/native-linux-x64-gnu, and prints the path of its .tgz.
+// With --release it builds anew, with CUDA kernels for every architecture that nvcc knows; that takes minutes.
 // It is generated under native/build/pack and is no workspace: npm would refuse it on every other platform.
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +9,17 @@ const root = path.dirname(import.meta.dirname)
 const addon = path.join(root, 'native', 'build', 'Release', 'imago_native.node')
 const packs = path.join(root, 'native', 'build', 'pack')
 
-if (!existsSync(addon)) run(process.execPath, [path.join(root, 'native', 'build.mjs')], { IMAGO_NATIVE: 'required' })
+const cuda = path.join(path.dirname(addon), 'imago_cuda.so')
+// Code for each generation since Turing, and PTX for those to come.
+const architectures = '75-real;80-real;86-real;89-real;90-real;100-real;120'
+const isRelease = process.argv.includes('--release')
+
+if (isRelease || !existsSync(addon))
+  run(process.execPath, [path.join(root, 'native', 'build.mjs')], {
+    IMAGO_NATIVE: 'required',
+    ...(isRelease && { IMAGO_CUDA_ARCHS: architectures }),
+  })
+const files = [addon, cuda].filter((file) => existsSync(file))
 
 const native = JSON.parse(readFileSync(path.join(root, 'native', 'package.json'), 'utf8'))
 const libc = cLibrary()
@@ -29,7 +40,7 @@ const manifest = {
   // npm says glibc for what the package's name calls gnu.
   ...(libc === null ? {} : { libc: [libc === 'gnu' ? 'glibc' : libc] }),
   main: 'imago_native.node',
-  files: ['imago_native.node'],
+  files: files.map((file) => path.basename(file)),
 }
 writeFileSync(path.join(folder, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
 writeFileSync(
@@ -38,7 +49,7 @@ writeFileSync(
     `install. Use it through \`@imago/kernels\`, which finds it by itself: \`backends()\` then says that \`cpu\` is available.\n`,
 )
 copyFileSync(path.join(root, 'LICENSE'), path.join(folder, 'LICENSE'))
-copyFileSync(addon, path.join(folder, 'imago_native.node'))
+for (const file of files) copyFileSync(file, path.join(folder, path.basename(file)))
 
 const packed = JSON.parse(run('npm', ['pack', '--json', '--pack-destination', packs, folder]))
 console.log(path.join(packs, packed[0].filename))

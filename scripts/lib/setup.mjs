@@ -29,6 +29,17 @@ export function setup() {
   }
 }
 
+/**
+ * The CUDA kernels over an emulated device, for tests: built when the native sources have changed. Where it cannot be built the tests
+ * that need it skip, and say so.
+ */
+export function setupEmulation() {
+  const paths = [...nativeSources(), ...files(join('native', 'test', 'cuda', 'emulation'))]
+  const emulation = digest(paths, `${process.env.IMAGO_NATIVE ?? ''} ${process.env.IMAGO_CUDA ?? ''} ${compilers()}`)
+  if (stampOf('emulation') === emulation) return
+  if (runNode(join(root, 'native', 'build.mjs'), ['--emulation'], { cwd: root }) === 0) stamp('emulation', emulation)
+}
+
 function turbo(args) {
   const bin = join(root, 'node_modules', 'turbo', 'bin', 'turbo')
   const env = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', TURBO_NO_UPDATE_NOTIFIER: '1' }
@@ -67,7 +78,9 @@ function stamp(name, value) {
 /** Which of the programs that the addon is built with are there: it is built once they come. */
 function compilers() {
   const folders = (process.env.PATH ?? '').split(delimiter)
-  return ['cmake', 'c++', 'g++', 'clang++'].filter((name) => folders.some((folder) => existsSync(join(folder, name))))
+  return ['cmake', 'c++', 'g++', 'clang++', 'nvcc'].filter((name) =>
+    folders.some((folder) => existsSync(join(folder, name))),
+  )
 }
 
 /** Everything that the build reads. */
@@ -77,8 +90,12 @@ function sources() {
     join('packages', name, 'package.json'),
     join('packages', name, 'tsconfig.json'),
   ])
+  return [...rooms, ...nativeSources(), 'tsconfig.base.json', 'turbo.json']
+}
+
+function nativeSources() {
   const native = ['src', 'include'].flatMap((folder) => files(join('native', folder)))
-  return [...rooms, ...native, 'native/CMakeLists.txt', 'native/build.mjs', 'tsconfig.base.json', 'turbo.json']
+  return [...native, 'native/CMakeLists.txt', 'native/build.mjs']
 }
 
 function files(folder) {

@@ -97,12 +97,14 @@ function deviceOf(
   kernel: KernelName,
   buffers: readonly (KernelBuffer | DeviceMemory)[],
 ): Device | null {
-  const first = buffers.find((buffer) => buffer !== null && !ArrayBuffer.isView(buffer)) as DeviceMemory | undefined
-  if (first === undefined) return null
+  let first: DeviceMemory | null = null
+  for (const buffer of buffers) if (buffer !== null && !ArrayBuffer.isView(buffer)) first ??= buffer
+  if (first === null) return null
+  const { device } = first
   const placeOf = (buffer: KernelBuffer | DeviceMemory): Device | null =>
-    buffer === null ? first.device : ArrayBuffer.isView(buffer) ? null : buffer.device
-  const other = buffers.findIndex((buffer) => placeOf(buffer) !== first.device)
-  if (other < 0) return first.device
+    buffer === null ? device : ArrayBuffer.isView(buffer) ? null : buffer.device
+  const other = buffers.findIndex((buffer) => placeOf(buffer) !== device)
+  if (other < 0) return device
   const name = signatures[kernel].buffers[other]?.split(/[ ?]/)[0] ?? 'buffer'
   const here = placeOf(buffers[other]!) === null ? 'on the host' : 'on another device'
   throw new ArgumentError(caller, name, 'on the device of the other tensors (device.upload brings it there)', here)

@@ -1,9 +1,10 @@
-import { ArgumentError } from '@imago/tensor'
+import { ArgumentError, type Tensor } from '@imago/tensor'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { checkTemperature } from '../guard.js'
 import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
 /** Teacher −∞ is no mass. */
-export interface JsDivergenceOptions extends TeacherOptions {
+export interface JsDivergenceOptions<X extends AnyTensor = Tensor> extends TeacherOptions<X> {
   /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
   /** β in (0, 1): the teacher's share in the mixture; ½ (the symmetric Jensen-Shannon divergence) unless given. */
@@ -17,7 +18,9 @@ export interface JsDivergenceOptions extends TeacherOptions {
  *
  * @throws ShapeError, ArgumentError (T, β, weights, mask), NumericError naming the row of a NaN or +∞
  */
-export function jsDivergence(options: JsDivergenceOptions): RowLoss {
+export function jsDivergence(options: JsDivergenceOptions): RowLoss
+export function jsDivergence(options: JsDivergenceOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function jsDivergence(options: JsDivergenceOptions<AnyTensor>): RowLoss<AnyTensor> {
   const temperature = checkTemperature('jsDivergence', options.temperature ?? 1)
   const beta = options.beta ?? 0.5
   if (!(typeof beta === 'number' && beta > 0 && beta < 1))

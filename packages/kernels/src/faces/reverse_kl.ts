@@ -1,8 +1,10 @@
+import type { Tensor } from '@imago/tensor'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { checkTemperature } from '../guard.js'
 import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
 /** Teacher −∞ is no mass. */
-export interface ReverseKlOptions extends TeacherOptions {
+export interface ReverseKlOptions<X extends AnyTensor = Tensor> extends TeacherOptions<X> {
   /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
 }
@@ -14,7 +16,9 @@ export interface ReverseKlOptions extends TeacherOptions {
  *
  * @throws ShapeError, ArgumentError (T, weights, mask), NumericError naming the row of a NaN or +∞
  */
-export function reverseKl(options: ReverseKlOptions): RowLoss {
+export function reverseKl(options: ReverseKlOptions): RowLoss
+export function reverseKl(options: ReverseKlOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function reverseKl(options: ReverseKlOptions<AnyTensor>): RowLoss<AnyTensor> {
   const temperature = checkTemperature('reverseKl', options.temperature ?? 1)
   return teacherLoss('reverseKl', 'reverse_kl', options, [temperature])
 }

@@ -1,8 +1,10 @@
+import type { Tensor } from '@imago/tensor'
+import type { AnyTensor, DeviceTensor } from '../devices/device-tensor.js'
 import { checkTemperature } from '../guard.js'
 import { type RowLoss, type TeacherOptions, teacherLoss } from './teacher-loss.js'
 
 /** Teacher −∞ is no mass. */
-export interface TotalVariationOptions extends TeacherOptions {
+export interface TotalVariationOptions<X extends AnyTensor = Tensor> extends TeacherOptions<X> {
   /** T in [1e-38, 1e30]; 1 unless given. */
   readonly temperature?: number | undefined
 }
@@ -13,7 +15,9 @@ export interface TotalVariationOptions extends TeacherOptions {
  *
  * @throws ShapeError, ArgumentError (T, weights, mask), NumericError naming the row of a NaN or +∞
  */
-export function totalVariation(options: TotalVariationOptions): RowLoss {
+export function totalVariation(options: TotalVariationOptions): RowLoss
+export function totalVariation(options: TotalVariationOptions<DeviceTensor>): RowLoss<DeviceTensor>
+export function totalVariation(options: TotalVariationOptions<AnyTensor>): RowLoss<AnyTensor> {
   const temperature = checkTemperature('totalVariation', options.temperature ?? 1)
   return teacherLoss('totalVariation', 'total_variation', options, [temperature])
 }
