@@ -1,9 +1,8 @@
 // soft_target_loss of the logits h·Wᵀ + b, and its gradients by h, W and b, some rows at a time: nobody's logit matrix exists as
 // a whole. What remains of it is a chunk, in which the logits turn into their gradient and into products with W and h.
-#include <stdlib.h>
-
-#include "common/gemm.h"
+#include "common/matrix.h"
 #include "common/row_loss.h"
+#include "common/workspace.h"
 #include "cpu/kernel.h"
 #include "registry/builtin/losses.h"
 
@@ -33,75 +32,6 @@ struct Gradients {
   float* bias;
   __attribute__((always_inline)) bool any() const { return hidden != nullptr || weight != nullptr || bias != nullptr; }
 };
-
-/** All memory that a call takes, in one piece. */
-class Workspace {
- public:
-  /** Bytes of everything that `take` will be asked for, each a multiple of 64. */
-  __attribute__((always_inline)) explicit Workspace(size_t bytes) : memory_(malloc(bytes + 64)) {
-    next_ = static_cast<char*>(memory_) + (64 - reinterpret_cast<uintptr_t>(memory_) % 64);
-  }
-  __attribute__((always_inline)) ~Workspace() { free(memory_); }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  __attribute__((always_inline)) bool failed() const { return memory_ == nullptr; }
-  template <class T>
-  __attribute__((always_inline)) T* take(size_t count) {
-    T* const p = reinterpret_cast<T*>(next_);
-    next_ += bytes_of<T>(count);
-    return p;
-  }
-  template <class T>
-  IMAGO_INLINE size_t bytes_of(size_t count) {
-    return round_up(count * sizeof(T), 64);
-  }
-
- private:
-  void* memory_;
-  char* next_;
-};
-
-template <class Source>
-void copy_rows(const void* from, size_t columns, const size_t* index, size_t rows, float* out) {
-  const auto* const data = static_cast<const typename Source::Element*>(from);
-  parallel(rows, Chunks::of(rows, columns, 1), [&](size_t, size_t first, size_t end) {
-    for (size_t r = first; r < end; r++) {
-      const auto* const p = data + index[r] * columns;
-      float* const q = out + r * columns;
-      size_t i = 0;
-      for (; i + W <= columns; i += W) store(q + i, Source::read(p + i));
-      if (i < columns) store_part(q + i, columns - i, read_part<Source>(p + i, columns - i, 0));
-    }
-  });
-}
-
-/** Rows `index` of a matrix of any type, as float32. */
-void gather(const void* from, Type type, size_t columns, const size_t* index, size_t rows, float* out) {
-  if (type == Type::float32) return copy_rows<Float32>(from, columns, index, rows, out);
-  if (type == Type::float16) return copy_rows<Float16>(from, columns, index, rows, out);
-  copy_rows<Bfloat16>(from, columns, index, rows, out);
-}
-
-/** out = scale·(sums of the columns of x) [+ out]. */
-void sum_columns(const float* x, size_t rows, size_t columns, float scale, bool accumulate, float* out) {
-  parallel(columns, Chunks::of(columns, rows, W), [&](size_t, size_t first, size_t end) {
-    for (size_t c = first; c < end; c += W) {
-      const size_t width = least(W, end - c);
-      const auto read = [&](const float* p) { return width == W ? load(p) : load_part(p, width, 0); };
-      Sum total;
-      for (size_t r = 0; r < rows; r += 64) {
-        F part{};
-        for (size_t i = r; i < least(r + 64, rows); i++) part += read(x + i * columns + c);
-        total.add(part);
-      }
-      const F sum = fma(total.value(), all(scale), accumulate ? read(out + c) : F{});
-      if (width == W)
-        store(out + c, sum);
-      else
-        store_part(out + c, width, sum);
-    }
-  });
-}
 
 int check(const imago_call* call, const Batch& batch, const char* name, const void* data, Type type, Expect expect) {
   if (type == Type::float32) return check_rows<Float32>(call, batch, name, static_cast<const float*>(data), expect);
@@ -170,6 +100,56 @@ size_t chunk_rows(size_t asked, size_t rows, size_t classes, size_t depth) {
   return least(fit < row_unit ? row_unit : fit / row_unit * row_unit, rows);
 }
 
+/** Some of the rows that count, moved together. */
+struct Chunk {
+  size_t rows;
+  double weight_sum;
+  size_t* index;    // where the rows are in the call
+  float* weights;
+  int32_t* labels;
+  float* hidden;    // [rows, depth]
+  float* logits;    // [rows, classes], then their gradient
+};
+
+/** Takes the next rows that count, `most` at most, from row `next` on, which moves behind them. */
+void fill(Chunk& chunk, const Batch& batch, size_t most, size_t& next) {
+  chunk.rows = 0;
+  chunk.weight_sum = 0;
+  for (; next < batch.rows && chunk.rows < most; next++) {
+    if (!batch.counts(next)) continue;
+    const float weight = batch.weights == nullptr ? 1 : batch.weights[next];
+    chunk.index[chunk.rows] = next;
+    chunk.weights[chunk.rows] = weight;
+    chunk.labels[chunk.rows++] = batch.label(next);
+    chunk.weight_sum += static_cast<double>(weight);
+  }
+}
+
+/** soft_target_loss of the chunk, its mean over the chunk's own weights; the gradient takes the place of the logits. */
+int loss_of(const imago_call* call, const Batch& batch, const Settings& settings, const Chunk& chunk, const void* teacher,
+            Type teacher_type, bool with_gradient, double* result) {
+  const auto number = [](const void* data, size_t length, uint32_t type) {
+    return data == nullptr ? imago_buffer{} : imago_buffer{const_cast<void*>(data), length, type};
+  };
+  const size_t n = chunk.rows * batch.classes;
+  const imago_buffer buffers[] = {
+      number(chunk.logits, n, IMAGO_F32),
+      number(teacher, n, teacher_type == Type::float32 ? IMAGO_F32 : IMAGO_U16),
+      number(batch.labels == nullptr ? nullptr : chunk.labels, chunk.rows, IMAGO_I32),
+      number(batch.weights == nullptr ? nullptr : chunk.weights, chunk.rows, IMAGO_F32),
+      number(with_gradient ? chunk.logits : nullptr, n, IMAGO_F32),
+      number(result, 3, IMAGO_F64),
+      number(batch.mask, batch.classes, IMAGO_U8),
+  };
+  const double scalars[] = {static_cast<double>(chunk.rows), static_cast<double>(batch.classes), settings.temperature,
+                            settings.hard_weight,            settings.ignore_index,              static_cast<double>(teacher_type)};
+  static_assert(takes(sizeof buffers / sizeof *buffers, sizeof scalars / sizeof *scalars));
+  imago_call inner = *call;
+  inner.buffers = buffers;
+  inner.scalars = scalars;
+  return soft_target_loss(&inner);
+}
+
 int run(const imago_call* call, Batch& batch, const Layer& student, const Layer& teacher, const Gradients& gradients,
         const Settings& settings, double* result) {
   const size_t rows = batch.rows, classes = batch.classes, depth = student.depth;
@@ -177,105 +157,76 @@ int run(const imago_call* call, Batch& batch, const Layer& student, const Layer&
   size_t counted = 0;
   for (size_t r = 0; r < rows; r++) counted += batch.counts(r) ? 1 : 0;
 
-  const size_t deepest = has_logits || teacher.depth < depth ? depth : teacher.depth;
-  const size_t chunk = chunk_rows(settings.chunk, counted, classes, deepest);
-  if (static_cast<double>(chunk) * static_cast<double>(classes) > 0x1p44)
-    return refuse(call, "a chunk of %zu rows of %zu classes does not fit into memory", chunk, classes);
+  const size_t most = chunk_rows(settings.chunk, counted, classes, teacher.depth < depth ? depth : teacher.depth);
+  if (static_cast<double>(most) * static_cast<double>(classes) > 0x1p44)
+    return refuse(call, "a chunk of %zu rows of %zu classes does not fit into memory", most, classes);
   // The teacher's own rows serve where none is left out.
-  const bool copies = has_logits && counted < rows;
-  const size_t teacher_floats = has_logits ? (copies ? chunk * classes : 0) : chunk * classes;
-  const size_t widest = depth > classes ? depth : classes;
-  const size_t tallest = chunk > classes ? chunk : classes;
-  const size_t floats_a = Panels::floats_a(tallest, depth_block), floats_b = Panels::floats_b(widest, depth_block);
+  const bool in_place = has_logits && counted == rows;
+  const size_t teacher_floats = in_place ? 0 : most * classes;
+  const size_t floats_a = Panels::floats_a(most > classes ? most : classes, depth_block);
+  const size_t floats_b = Panels::floats_b(depth > classes ? depth : classes, depth_block);
   typedef Workspace S;
-  Workspace workspace(S::bytes_of<float>(chunk * classes) + S::bytes_of<float>(teacher_floats) +
-                      2 * S::bytes_of<float>(chunk * depth) + S::bytes_of<float>(has_logits ? 0 : chunk * teacher.depth) +
-                      S::bytes_of<float>(chunk) + S::bytes_of<int32_t>(chunk) + S::bytes_of<size_t>(chunk) +
+  Workspace workspace(S::bytes_of<float>(most * classes) + S::bytes_of<float>(teacher_floats) +
+                      2 * S::bytes_of<float>(most * depth) + S::bytes_of<float>(most * teacher.depth) +
+                      S::bytes_of<float>(most) + S::bytes_of<int32_t>(most) + S::bytes_of<size_t>(most) +
                       S::bytes_of<float>(floats_a) + S::bytes_of<float>(floats_b));
-  if (workspace.failed()) return refuse(call, "out of memory for a chunk of %zu rows of %zu classes", chunk, classes);
-  float* const logits = workspace.take<float>(chunk * classes);
+  if (workspace.failed()) return refuse(call, "out of memory for a chunk of %zu rows of %zu classes", most, classes);
+  Chunk chunk{};
+  chunk.index = workspace.take<size_t>(most);
+  chunk.weights = workspace.take<float>(most);
+  chunk.labels = workspace.take<int32_t>(most);
+  chunk.hidden = workspace.take<float>(most * depth);
+  chunk.logits = workspace.take<float>(most * classes);
+  float* const teacher_hidden = workspace.take<float>(most * teacher.depth);
   float* const teacher_logits = workspace.take<float>(teacher_floats);
-  float* const hidden = workspace.take<float>(chunk * depth);
-  float* const hidden_gradient = workspace.take<float>(chunk * depth);
-  float* const teacher_hidden = workspace.take<float>(has_logits ? 0 : chunk * teacher.depth);
-  float* const weights = workspace.take<float>(chunk);
-  int32_t* const labels = workspace.take<int32_t>(chunk);
-  size_t* const index = workspace.take<size_t>(chunk);
+  float* const hidden_gradient = workspace.take<float>(most * depth);
   const Panels panels{workspace.take<float>(floats_a), workspace.take<float>(floats_b)};
 
   double soft = 0, hard = 0;
   bool is_first = true;
-  for (size_t next = 0; next < rows;) {
-    size_t n = 0;
-    double weight_sum = 0;
-    for (; next < rows && n < chunk; next++) {
-      if (!batch.counts(next)) continue;
-      index[n] = next;
-      weights[n] = batch.weights == nullptr ? 1 : batch.weights[next];
-      labels[n] = batch.label(next);
-      weight_sum += static_cast<double>(weights[n++]);
-    }
-    if (n == 0) break;
-    const double share = weight_sum / batch.weight_sum;
-
-    gather(student.hidden, student.type, depth, index, n, hidden);
-    multiply(n, classes, depth, {hidden, depth, false, Type::float32}, {student.weight, depth, true, student.type},
-             {logits, classes, 1, student.bias, false}, panels);
+  size_t next = 0;
+  for (fill(chunk, batch, most, next); chunk.rows > 0; fill(chunk, batch, most, next)) {
+    const size_t n = chunk.rows;
+    gather(student.hidden, student.type, depth, chunk.index, n, chunk.hidden);
+    multiply(n, classes, depth, {chunk.hidden, depth, false, Type::float32}, {student.weight, depth, true, student.type},
+             {chunk.logits, classes, 1, student.bias, false}, panels);
     const void* targets = teacher_logits;
     Type targets_type = Type::float32;
-    if (!has_logits) {
-      gather(teacher.hidden, teacher.type, teacher.depth, index, n, teacher_hidden);
+    if (in_place) {
+      const size_t bytes = teacher.type == Type::float32 ? sizeof(float) : sizeof(uint16_t);
+      targets = static_cast<const char*>(teacher.hidden) + chunk.index[0] * classes * bytes;
+      targets_type = teacher.type;
+    } else if (has_logits) {
+      gather(teacher.hidden, teacher.type, classes, chunk.index, n, teacher_logits);
+    } else {
+      gather(teacher.hidden, teacher.type, teacher.depth, chunk.index, n, teacher_hidden);
       multiply(n, classes, teacher.depth, {teacher_hidden, teacher.depth, false, Type::float32},
                {teacher.weight, teacher.depth, true, teacher.type}, {teacher_logits, classes, 1, teacher.bias, false}, panels);
-    } else if (copies) {
-      gather(teacher.hidden, teacher.type, classes, index, n, teacher_logits);
-    } else {
-      const size_t bytes = teacher.type == Type::float32 ? sizeof(float) : sizeof(uint16_t);
-      targets = static_cast<const char*>(teacher.hidden) + index[0] * classes * bytes;
-      targets_type = teacher.type;
     }
 
     double part[3];
-    const auto number = [](auto* data, size_t length, uint32_t type) {
-      return imago_buffer{const_cast<void*>(static_cast<const void*>(data)), data == nullptr ? 0 : length, data == nullptr ? 0 : type};
-    };
-    const imago_buffer buffers[] = {
-        number(logits, n * classes, IMAGO_F32),
-        number(targets, n * classes, targets_type == Type::float32 ? IMAGO_F32 : IMAGO_U16),
-        number(batch.labels == nullptr ? nullptr : labels, n, IMAGO_I32),
-        number(batch.weights == nullptr ? nullptr : weights, n, IMAGO_F32),
-        number(gradients.any() ? logits : nullptr, n * classes, IMAGO_F32),
-        number(part, 3, IMAGO_F64),
-        number(batch.mask, classes, IMAGO_U8),
-    };
-    const double scalars[] = {static_cast<double>(n), static_cast<double>(classes), settings.temperature,
-                              settings.hard_weight,   settings.ignore_index,        static_cast<double>(targets_type)};
-    static_assert(takes(sizeof buffers / sizeof *buffers, sizeof scalars / sizeof *scalars));
-    imago_call of_chunk = *call;
-    of_chunk.buffers = buffers;
-    of_chunk.scalars = scalars;
-    if (const int refused = soft_target_loss(&of_chunk)) {
+    if (const int refused = loss_of(call, batch, settings, chunk, targets, targets_type, gradients.any(), part)) {
       // Everything else has been looked at before the first chunk.
       const Batch all = matrix(n, classes, batch.mask);
-      if (const int why = check_overflow(call, all, logits, index, student_names.whole)) return why;
+      if (const int why = check_overflow(call, all, chunk.logits, chunk.index, student_names.whole)) return why;
       if (has_logits) return refused;
-      if (const int why = check_overflow(call, all, teacher_logits, index, teacher_names.whole)) return why;
+      if (const int why = check_overflow(call, all, teacher_logits, chunk.index, teacher_names.whole)) return why;
       return refused;
     }
+    const double share = chunk.weight_sum / batch.weight_sum;
     soft += share * part[1];
     hard += share * part[2];
 
-    // The chunk's mean is over its own weights.
     const float scale = static_cast<float>(share);
-    if (gradients.bias != nullptr) sum_columns(logits, n, classes, scale, !is_first, gradients.bias);
+    if (gradients.bias != nullptr) sum_columns(chunk.logits, n, classes, scale, !is_first, gradients.bias);
     if (gradients.weight != nullptr)
-      multiply(classes, depth, n, {logits, classes, true, Type::float32}, {hidden, depth, false, Type::float32},
+      multiply(classes, depth, n, {chunk.logits, classes, true, Type::float32}, {chunk.hidden, depth, false, Type::float32},
                {gradients.weight, depth, scale, nullptr, !is_first}, panels);
     if (gradients.hidden != nullptr) {
-      multiply(n, depth, classes, {logits, classes, false, Type::float32}, {student.weight, depth, false, student.type},
+      multiply(n, depth, classes, {chunk.logits, classes, false, Type::float32}, {student.weight, depth, false, student.type},
                {hidden_gradient, depth, scale, nullptr, false}, panels);
       for (size_t r = 0; r < n; r++)
-        memcpy(gradients.hidden + index[r] * depth, hidden_gradient + r * depth, depth * sizeof(float));
+        memcpy(gradients.hidden + chunk.index[r] * depth, hidden_gradient + r * depth, depth * sizeof(float));
     }
     is_first = false;
   }
