@@ -7,4 +7,12 @@
   X(cross_entropy)            \
   X(kl_divergence)            \
   X(logit_regression)         \
-  X(squared_norm)
+  X(sgd)                      \
+  X(adamw)                    \
+  X(ema)                      \
+  X(squared_norm)             \
+  X(dropout_mask)             \
+  X(dropout)                  \
+  X(gaussian_noise)           \
+  X(jitter)                   \
+  X(convert_half)
