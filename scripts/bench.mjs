@@ -1,10 +1,9 @@
 // `npm run bench`: imago against PyTorch, in turn on the same core. See bench/README.md.
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { describe, describeKernels, markdown, printed } from '../bench/harness/document.mjs'
-import { commit, findPython, machine } from '../bench/harness/machine.mjs'
+import { busyCores, commit, findPython, machine } from '../bench/harness/machine.mjs'
 import { canPin } from '../bench/harness/side.mjs'
 import { root, setup } from './lib/setup.mjs'
 
@@ -71,7 +70,7 @@ const record = {
   machine: machine(),
   node: process.version,
   torch: python.torch ? { torch: python.torch, python: python.version } : { reason: python.reason },
-  load: loadavg()[0],
+  busy: await busyCores(),
   rows: {},
   results: [],
 }
@@ -91,7 +90,7 @@ for (const threads of list(options.threads).map(Number)) {
   }
 }
 
-record.loadAfter = loadavg()[0]
+record.busyAfter = await busyCores()
 mkdirSync(folder, { recursive: true })
 appendFileSync(history, `${JSON.stringify(record)}\n`)
 console.log(`\n${printed(record, { tally: true })}\n\nAppended to bench/results/history.jsonl`)

@@ -1,15 +1,15 @@
 import { asMarkdown, asText, gaps, growthLine, tables, tally } from './report.mjs'
 
 /** Where and when a record was made. */
-export function describe({ machine, node, torch, commit, date, load, kernels }) {
+export function describe({ machine, node, torch, commit, date, busy, kernels }) {
   const lines = [
     `${machine.cpu}${machine.caches ? ` (${machine.caches})` : ''}, ${machine.cores} cores, ${machine.memoryGiB} GiB, ${machine.os}`,
     `Node ${node}; ${torch?.torch ? `torch ${torch.torch}, Python ${torch.python}` : `PyTorch: no columns, because ${torch?.reason}`}; commit ${commit}; ${date.slice(0, 16)}Z`,
   ]
   if (kernels) lines.push(describeKernels({ kernels }))
-  if (load > 0.5)
+  if (busy > 0.2)
     lines.push(
-      `The machine is not quiet (load ${load.toFixed(1)}): times and ratios below move with what else runs, 2 threads most.`,
+      `The machine is not quiet (${busy.toFixed(1)} cores busy before it began): times and × move with what else runs, 2 threads most.`,
     )
   return lines.join('\n')
 }

@@ -26,6 +26,19 @@ function caches() {
   }
 }
 
+/** How many cores others keep busy now, over one second: unlike the load average it forgets at once. */
+export async function busyCores() {
+  const spent = () => {
+    const times = cpus().map((core) => core.times)
+    const sum = (of) => times.reduce((total, one) => total + of(one), 0)
+    return { all: sum((t) => t.user + t.nice + t.sys + t.idle + t.irq), idle: sum((t) => t.idle) }
+  }
+  const before = spent()
+  await new Promise((resolve) => setTimeout(resolve, 1000))
+  const after = spent()
+  return cpus().length * (1 - (after.idle - before.idle) / (after.all - before.all))
+}
+
 /** The commit, with `+` where the tree has changes. */
 export function commit(root) {
   const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' })
