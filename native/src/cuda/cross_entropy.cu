@@ -151,7 +151,7 @@ IMAGO_KERNEL(cross_entropy) {
   const auto run = [&](const Places& places, auto op) {
     op.limit = 3.402823466e38f;
     op.smoothing = smoothing;
-    return run_loss(call, "cross_entropy", places, result, [&](const Batch& batch) { return launch_rows(op, batch, stream(call)); });
+    return run_loss(call, "cross_entropy", places, result, op);
   };
   if (has_labels) return run({.student = 0, .labels = 1, .weights = 2, .gradient = 3, .mask = 6, .ignore_index = 3}, CrossEntropy{});
   return run({.student = 0, .teacher = 5, .weights = 2, .gradient = 3, .mask = 6}, DistributionEntropy{});

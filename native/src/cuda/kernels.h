@@ -7,6 +7,9 @@
   X(cross_entropy)            \
   X(kl_divergence)            \
   X(logit_regression)         \
+  X(reverse_kl)               \
+  X(js_divergence)            \
+  X(total_variation)          \
   X(sgd)                      \
   X(adamw)                    \
   X(ema)                      \

@@ -9,6 +9,6 @@ IMAGO_KERNEL(kl_divergence) {
   const Finish result = {buffer<double>(call, 4), 1};
   return with_teacher(call, 1, call->scalars[3], [&](auto source) {
     const auto op = soft_of<decltype(source)>(temperature, 1 / temperature, 0);
-    return run_loss(call, "kl_divergence", places, result, [&](const Batch& batch) { return launch_soft(op, batch, stream(call)); });
+    return run_loss(call, "kl_divergence", places, result, op);
   });
 }

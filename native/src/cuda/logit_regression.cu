@@ -82,6 +82,6 @@ IMAGO_KERNEL(logit_regression) {
     // The squares of a row of 2³⁰ such differences have a sum that float32 holds.
     op.limit = 1e14f;
     op.zero_mean = call->scalars[2] != 0;
-    return run_loss(call, "logit_regression", places, result, [&](const Batch& batch) { return launch_rows(op, batch, stream(call)); });
+    return run_loss(call, "logit_regression", places, result, op);
   });
 }

@@ -438,17 +438,21 @@ __global__ void __launch_bounds__(stream_threads, 2) rows_in_stream(Op op, Batch
   if (threadIdx.x == 0 && batch.losses != nullptr) batch.losses[r] = terms;
 }
 
-constexpr int most_in_registers = 1024;
+/** The longest rows that are kept in registers: those of float64 would be a page of code for each of a lane's numbers. */
+template <class Op>
+constexpr int most_in_registers = Op::precision == Precision::exact ? 128 : 1024;
 
 /** Where the rows of the batch are kept: in registers, or, for `launch_rows` to find out, elsewhere. */
-inline bool in_registers(const Batch& batch) {
+template <class Op>
+bool in_registers(const Batch& batch) {
   const Form asked = asked_form();
-  return batch.classes <= most_in_registers && (asked == Form::automatic || asked == Form::registers);
+  return batch.classes <= most_in_registers<Op> && (asked == Form::automatic || asked == Form::registers);
 }
 
 /** How many entries of batch.losses the rows leave. */
-inline size_t loss_units(const Batch& batch) {
-  return in_registers(batch) ? (batch.rows + warp_rows_per_block - 1) / warp_rows_per_block : batch.rows;
+template <class Op>
+size_t loss_units(const Batch& batch) {
+  return in_registers<Op>(batch) ? (batch.rows + warp_rows_per_block - 1) / warp_rows_per_block : batch.rows;
 }
 
 /** How a row is cut into slices; 0 blocks: it does not fit. */
@@ -547,12 +551,14 @@ Cutting cluster_for(int classes) {
 template <class Op>
 cudaError_t launch_rows(const Op& op, const Batch& batch, cudaStream_t stream) {
   if (batch.rows == 0) return cudaSuccess;
-  if (in_registers(batch)) {
+  if (in_registers<Op>(batch)) {
     const dim3 grid(static_cast<unsigned>((batch.rows + warp_rows_per_block - 1) / warp_rows_per_block));
     const dim3 block(32 * warp_rows_per_block);
     if (batch.classes <= 128) return launch(rows_in_registers<Op, 4>, grid, block, 0, stream, op, batch);
-    if (batch.classes <= 512) return launch(rows_in_registers<Op, 16>, grid, block, 0, stream, op, batch);
-    return launch(rows_in_registers<Op, 32>, grid, block, 0, stream, op, batch);
+    if constexpr (most_in_registers<Op> > 128) {
+      if (batch.classes <= 512) return launch(rows_in_registers<Op, 16>, grid, block, 0, stream, op, batch);
+      return launch(rows_in_registers<Op, 32>, grid, block, 0, stream, op, batch);
+    }
   }
   const Form asked = asked_form();
   if (asked != Form::shared && asked != Form::stream)
@@ -565,14 +571,14 @@ cudaError_t launch_rows(const Op& op, const Batch& batch, cudaStream_t stream) {
   return launch(rows_in_stream<Op>, grid, dim3(stream_threads), 0, stream, op, batch);
 }
 
-/** A loss from the call to its result: `launch(batch)` starts its operation. */
-template <class Launch>
-int run_loss(const imago_call* call, const char* kernel, const Places& places, const Finish& result, Launch launch) {
+/** A loss from the call to its result. */
+template <class Op>
+int run_loss(const imago_call* call, const char* kernel, const Places& places, const Finish& result, const Op& op) {
   Batch batch;
   if (const int refused = batch_of(call, places, batch)) return refused;
-  const size_t units = loss_units(batch);
+  const size_t units = loss_units<Op>(batch);
   if (const int refused = prepare(call, kernel, batch, units)) return refused;
-  if (const int refused = done(call, launch(batch))) return refused;
+  if (const int refused = done(call, launch_rows(op, batch, stream(call)))) return refused;
   return finish(call, batch, units, result);
 }
 

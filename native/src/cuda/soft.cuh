@@ -156,9 +156,9 @@ inline Soft<Source> soft_of(double temperature, double soft_factor, double hard_
   return op;
 }
 
-/** Compiled once, for kl_divergence too: in soft_target_loss.cu. */
-cudaError_t launch_soft(const Soft<Float32>& op, const Batch& batch, cudaStream_t stream);
-cudaError_t launch_soft(const Soft<Float16>& op, const Batch& batch, cudaStream_t stream);
-cudaError_t launch_soft(const Soft<Bfloat16>& op, const Batch& batch, cudaStream_t stream);
+// Compiled once, for kl_divergence too: in soft_target_loss.cu.
+extern template cudaError_t launch_rows(const Soft<Float32>&, const Batch&, cudaStream_t);
+extern template cudaError_t launch_rows(const Soft<Float16>&, const Batch&, cudaStream_t);
+extern template cudaError_t launch_rows(const Soft<Bfloat16>&, const Batch&, cudaStream_t);
 
 }  // namespace imago::cuda

@@ -3,9 +3,9 @@
 
 namespace imago::cuda {
 
-cudaError_t launch_soft(const Soft<Float32>& op, const Batch& batch, cudaStream_t stream) { return launch_rows(op, batch, stream); }
-cudaError_t launch_soft(const Soft<Float16>& op, const Batch& batch, cudaStream_t stream) { return launch_rows(op, batch, stream); }
-cudaError_t launch_soft(const Soft<Bfloat16>& op, const Batch& batch, cudaStream_t stream) { return launch_rows(op, batch, stream); }
+template cudaError_t launch_rows(const Soft<Float32>&, const Batch&, cudaStream_t);
+template cudaError_t launch_rows(const Soft<Float16>&, const Batch&, cudaStream_t);
+template cudaError_t launch_rows(const Soft<Bfloat16>&, const Batch&, cudaStream_t);
 
 }  // namespace imago::cuda
 
@@ -18,6 +18,6 @@ IMAGO_KERNEL(soft_target_loss) {
   const Finish result = {buffer<double>(call, 5), 3, temperature, a};
   return with_teacher(call, 1, call->scalars[5], [&](auto source) {
     const auto op = soft_of<decltype(source)>(temperature, (1 - a) * temperature, a);
-    return run_loss(call, "soft_target_loss", places, result, [&](const Batch& batch) { return launch_soft(op, batch, stream(call)); });
+    return run_loss(call, "soft_target_loss", places, result, op);
   });
 }
