@@ -54,6 +54,14 @@ struct Exponent {
     return (static_cast<double>(x) - static_cast<double>(reference[0])) * static_cast<double>(scale[0]);
   }
 #endif
+  /**
+   * True where the exponents of these references came out near 0, as they must but for rounding. Of logits beyond 2^24 rounding leaves
+   * exponents as large as it likes, and 2^y of a whole row may be 0 or infinite.
+   */
+  __attribute__((always_inline)) bool holds(F references) const {
+    const F left = (*this)(references);
+    return !any(~((left <= above) & (left >= -above)));
+  }
 };
 
 /** 2^y for any y ≤ 100. */
@@ -227,9 +235,11 @@ IMAGO_INLINE bool optimistic_row(const SoftLoss<Source>& loss, const Rows& rows,
   float* const gradient = batch.gradient == nullptr ? nullptr : batch.gradient + start;
   const RowScratch s(memory, n * W);
   const float scale = temperature_of(loss.temperature).scale;
-  const F reference = first_largest<Float32>(z);
+  const F reference = first_largest<Float32>(z), teacher_reference = first_largest<Source>(v);
   const Exponent student = Exponent::of(reference, scale), own = Exponent::of(reference, log2e);
-  const Exponent teacher = Exponent::of(first_largest<Source>(v), scale);
+  const Exponent teacher = Exponent::of(teacher_reference, scale);
+  if (!student.holds(reference) || !teacher.holds(teacher_reference)) return false;
+  if (hard == Hard::separate && !own.holds(reference)) return false;
   const RowSums sums = sweep<Source, hard>(z, v, classes, student, teacher, own, gradient, s);
 
   // Written so that NaN fails too.
@@ -298,6 +308,8 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   const float scale = temperature_of(loss.temperature).scale;
   const Exponent student = Exponent::of(student_max, scale), own = Exponent::of(student_max, log2e);
   const Exponent teacher = Exponent::of(teacher_max, scale);
+  if (!student.holds(student_max) || !teacher.holds(teacher_max)) return false;
+  if (hard == Hard::separate && !own.holds(student_max)) return false;
 
   // Plain sums of a few classes, then of those sums: rounding errors stay near that of one addition.
   struct Sums {

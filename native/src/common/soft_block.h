@@ -87,7 +87,7 @@ struct DoubleRow {
     }
     // ln(q/p)_c = d_c − ln Σ p·eᵈ, d = (z − v)/T less its value at the teacher's best class: nothing cancels where q and p are close.
     const auto lead = [&](size_t c) { return (z(c) - z(best)) / temperature; };
-    const auto d = [&](size_t c) { return ((z(c) - v(c)) - (z(best) - v(best))) / temperature; };
+    const auto d = [&](size_t c) { return ((z(c) - z(best)) - (v(c) - v(best))) / temperature; };
     bool is_close = true;
     double excess = 0;
     for (size_t c = 0; c < classes; c++) {

@@ -35,7 +35,8 @@ function closeLogRatio(student: Row, teacher: Row, temperature: number, logP: Fl
   for (let c = 0; c < d.length; c++) {
     const lead = (student[c]! - student[best]!) / temperature
     if (!(lead < 700)) return null
-    d[c] = (student[c]! - teacher[c]! - (student[best]! - teacher[best]!)) / temperature
+    // Each row by itself first: 1e30 − 7 would be 1e30.
+    d[c] = (student[c]! - student[best]! - (teacher[c]! - teacher[best]!)) / temperature
     const p = Math.exp(logP[c]!)
     // p·(eᵈ − 1); without overflow where the student gives the class far more than the teacher does.
     excess += p > 0 && d[c]! <= 1 ? p * Math.expm1(d[c]!) : Math.exp(lead + logP[best]!) - p
