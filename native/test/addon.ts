@@ -12,7 +12,9 @@ export interface Addon {
   call(kernel: string, buffers: unknown[], scalars: readonly unknown[]): void
 }
 
-export const addonPath: string = path.join(import.meta.dirname, '..', 'build', 'Release', 'imago_native.node')
+/** The built addon; IMAGO_NATIVE_PATH names another, as for the loader of @imago/kernels. */
+export const addonPath: string =
+  process.env.IMAGO_NATIVE_PATH || path.join(import.meta.dirname, '..', 'build', 'Release', 'imago_native.node')
 
 /** The built addon, or null (said once) where there is none: its tests are skipped then. */
 export function loadAddon(): Addon | null {

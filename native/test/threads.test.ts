@@ -22,19 +22,6 @@ describe.skipIf(addon === null)('threads', () => {
     for (const threads of [2, 3, 8]) expect(digests(threads)).toEqual(one)
   })
 
-  // Node unloads an addon with its last worker, while the threads of the pool live on; and a worker may end inside a refusal.
-  test('workers that are terminated in the middle of calls take nothing with them', () => {
-    const run = spawnSync(process.execPath, [path.join(import.meta.dirname, 'ends.mjs'), addonPath], {
-      encoding: 'utf8',
-      env: { ...process.env, IMAGO_NUM_THREADS: '4' },
-    })
-    expect({ signal: run.signal, stdout: run.stdout, stderr: run.stderr }).toEqual({
-      signal: null,
-      stdout: 'ended\n',
-      stderr: '',
-    })
-  })
-
   test('64 workers load the addon and compute at once; half of them are terminated meanwhile', async () => {
     const script = `
       const { parentPort } = require('node:worker_threads')

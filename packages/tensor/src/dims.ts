@@ -80,7 +80,7 @@ function spell({ open, dims }: Pattern, sizes: { readonly [name: string]: number
 }
 
 function checkTensor(caller: string, argument: string, value: TensorShape): void {
-  if (typeof value !== 'object' || value === null || !Array.isArray(value.dims) || value.data === undefined)
+  if (typeof value !== 'object' || value === null || !Array.isArray(value.dims) || value.data == null)
     throw new ShapeError(caller, argument, 'a tensor { type, dims, data }', describe(value))
   for (const dim of value.dims)
     if (!Number.isSafeInteger(dim) || dim < 0)

@@ -31,7 +31,20 @@ export function compile(source: string, ...flags: string[]): string {
   }
   const cpp = source.endsWith('.cc')
   const out = join(folder, `${basename(source).replace('.', '-')}-${built.size}.so`)
-  const args = ['-shared', '-fPIC', '-O2', '-Wall', '-Wextra', '-Werror', `-I${include}`, ...flags, '-o', out]
+  const sanitize = process.env.IMAGO_SANITIZE ? [`-fsanitize=${process.env.IMAGO_SANITIZE}`, '-g1'] : []
+  const args = [
+    '-shared',
+    '-fPIC',
+    '-O2',
+    '-Wall',
+    '-Wextra',
+    '-Werror',
+    `-I${include}`,
+    ...flags,
+    ...sanitize,
+    '-o',
+    out,
+  ]
   const run = spawnSync(cpp ? 'c++' : 'cc', [cpp ? '-std=c++17' : '-std=c11', ...args, join(here, source)], {
     encoding: 'utf8',
   })
