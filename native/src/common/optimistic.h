@@ -3,7 +3,7 @@
 // It computes q − p as a difference of two float32 probabilities and KL from Σ p·log(p/q), which loses digits where p and q
 // nearly agree. So every row is judged before anything is written, and one that fails goes the careful way (soft_block.h):
 //   - the largest |q − p| is at least `apart` of the largest probability: what rounding leaves of it is 1e-5 or better;
-//   - KL is at least `divergent`: its rounding errors, about 1e-7, stay below the tolerance;
+//   - KL is large enough for its rounding errors, which are those of the exponential of the most probable class (`is_divergent`);
 //   - in a long row, no logit exceeds the reference by more than 2^`above`: the reference is the largest of the first few
 //     logits, which saves a sweep for the maximum;
 //   - everything is finite: NaN, infinities and classes that the student excludes are the careful way's.
@@ -16,7 +16,8 @@
 namespace imago::IMAGO_ISA {
 
 inline constexpr float apart = 0.05f;
-inline constexpr float divergent = 0.02f;
+/** The same for the sum of soft and hard gradient, of which either has been rounded. */
+inline constexpr float cancelling = 0.15f;
 inline constexpr float above = 8;
 /** Exponents of 2 are cut off here: 2^−400 is 0, and 0·(−400) is not NaN. */
 inline constexpr float below = -400;
@@ -107,6 +108,12 @@ struct SoftLoss {
   double soft_factor;  // of q − p
   double hard_factor;  // of softmax(z) − onehot(y)
 };
+
+/**
+ * KL ± 3e-7·(the largest probability): below this the error is no longer 1e-7 + 1e-6·KL. Where no class stands out errors of many
+ * exponentials average out.
+ */
+IMAGO_INLINE F divergent(F most) { return max(all(0.02f), most * 0.4f - 0.1f); }
 
 /** Scratch of one long row. */
 struct RowScratch {
@@ -246,9 +253,9 @@ IMAGO_INLINE bool optimistic_row(const SoftLoss<Source>& loss, const Rows& rows,
   if (!(sums.student_max <= above && sums.teacher_max <= above && sums.student > 0 && sums.teacher > 0)) return false;
   if (hard == Hard::separate && !(loss.temperature * static_cast<double>(sums.student_max) <= 60)) return false;
   const double divergence = sums.divergence();
-  if (!(divergence >= divergent && divergence < __builtin_inf())) return false;
   const float q = static_cast<float>(1 / sums.student), p = static_cast<float>(1 / sums.teacher);
   const F most = max(exp2_below(all(sums.student_max)) * q, exp2_below(all(sums.teacher_max)) * p);
+  if (!(divergence >= static_cast<double>(divergent(most)[0]) && divergence < __builtin_inf())) return false;
   if (gradient != nullptr && !is_apart(s, n, q, p, apart * most[0])) return false;
 
   const double share = rows.share[0];
@@ -348,8 +355,9 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
     sums.add(part);
   }
   const F divergence = fma(all(ln2), sums.cross / sums.teacher, log(sums.student / sums.teacher));
-  // Written so that NaN fails too.
-  if (any(~((divergence >= divergent) & (divergence < infinity)))) return false;
+  // The largest exponential is 1. Written so that NaN fails too.
+  const F enough = divergent(1.0f / min(sums.student, sums.teacher));
+  if (any(~((divergence >= enough) & (divergence < infinity)))) return false;
 
   const I labelled = rows.label >= 0;
   const F total = sums.others + label_mass;
@@ -372,7 +380,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
       store(v + c * W, g);
     }
     // With few classes the two terms may cancel in all of them.
-    const F least = max(max(q, p), at_label) * apart;
+    const F least = max(max(q, p) * apart, max(soft_largest, at_label) * cancelling);
     if (any(~((soft_largest >= max(q, p) * apart) & (hard == Hard::none ? ~I{} : largest >= least)))) return false;
     const RowPointers<float> gradient(batch.gradient, rows, classes);
     Narrow::unstage(gradient.row, rows.count, classes, [&](size_t c) { return load(v + c * W); });

@@ -15,7 +15,7 @@ IMAGO_INLINE I cancels(size_t classes, Soft soft, HardPart hard) {
     parts = max(parts, max(abs(a), abs(b)));
     sums = max(sums, abs(a + b));
   }
-  return sums < parts * apart;
+  return sums < parts * cancelling;
 }
 
 /** The gradient of row i of a block in float64. */
