@@ -17,7 +17,7 @@ namespace imago::IMAGO_ISA {
 
 inline constexpr float apart = 0.05f;
 /** The same for the sum of soft and hard gradient, of which either has been rounded. */
-inline constexpr float cancelling = 0.15f;
+inline constexpr float cancelling = 0.4f;
 inline constexpr float above = 8;
 /** Exponents of 2 are cut off here: 2^−400 is 0, and 0·(−400) is not NaN. */
 inline constexpr float below = -400;
@@ -364,9 +364,8 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   const I labelled = rows.label >= 0;
   const F total = others_total + label_mass;
   if (batch.gradient != nullptr) {
-    const F factor = rows.weight_times(loss.soft_factor);
-    const F q = factor / student_sum, p = factor / teacher_sum;
-    const F hard_scale = select(labelled, rows.weight_times(loss.hard_factor) / total, F{});
+    const F q = rows.weight_over(loss.soft_factor, student_sum), p = rows.weight_over(loss.soft_factor, teacher_sum);
+    const F hard_scale = hard == Hard::none ? F{} : select(labelled, rows.weight_over(loss.hard_factor, total), F{});
     const F at_label = others_total * hard_scale;
     F soft_largest{}, largest{};
     for (size_t c = 0; c < classes; c++) {

@@ -75,7 +75,7 @@ describe.skipIf(binding === null).each(isas)('soft_target_loss on %s', (isa) => 
           )
           expect(rows.filter(({ pass }) => !pass)).toEqual([])
         }),
-        { numRuns: Number(process.env.RUNS ?? 400) },
+        { numRuns: 400 },
       )
     } finally {
       binding!.setIsa(own)
