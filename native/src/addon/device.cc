@@ -497,18 +497,11 @@ Napi::Value dispose(const Napi::CallbackInfo& info) {
 /** call(kernel, buffers, scalars, stream) */
 Napi::Value call_cuda(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
-  const imago_device_table& table = devices(env);
+  devices(env);
   const Entry& entry = find_kernel(env, info[0]);
   const imago_kernel* const kernel = find_cuda(entry.description->name);
   if (kernel == nullptr) throw Napi::Error::New(env, std::string(entry.description->name) + ": there is no CUDA kernel of this name in " + cuda().path);
-  StreamHandle& stream = argument<StreamHandle>(info, 3);
-  imago_error error{};
-  must(env, table.use(stream.device, &error), error);
-  const OnDevice on = {stream.stream, [&](const DeviceMemory& memory) {
-                         same_device(env, memory.allocation->device, stream.device);
-                         stream.keep(memory);
-                       }};
-  call(env, *kernel, kernel->cuda, info[1], info[2], &on);
+  call_on_device(info, *kernel, 1);
   return env.Undefined();
 }
 
@@ -517,6 +510,18 @@ Napi::Value call_cuda(const Napi::CallbackInfo& info) {
 Allocation::~Allocation() {
   imago_error ignored;
   if (pointer != nullptr) cuda().devices->release(device, pointer, &ignored);
+}
+
+void call_on_device(const Napi::CallbackInfo& info, const imago_kernel& kernel, size_t first) {
+  const Napi::Env env = info.Env();
+  StreamHandle& stream = argument<StreamHandle>(info, first + 2);
+  imago_error error{};
+  must(env, devices(env).use(stream.device, &error), error);
+  const OnDevice on = {stream.stream, [&](const DeviceMemory& memory) {
+                         same_device(env, memory.allocation->device, stream.device);
+                         stream.keep(memory);
+                       }};
+  call(env, kernel, kernel.cuda, info[first], info[first + 1], &on);
 }
 
 DeviceMemory* device_memory(Napi::Env env, napi_value value) { return peek<DeviceMemory>(env, value); }

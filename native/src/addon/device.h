@@ -29,6 +29,9 @@ struct DeviceMemory {
 /** The device memory behind a value, or null where it is something else. */
 DeviceMemory* device_memory(Napi::Env env, napi_value value);
 
+/** Runs a kernel's CUDA function with the arguments from `first` on: buffers of device memory, scalars, the stream. */
+void call_on_device(const Napi::CallbackInfo& info, const imago_kernel& kernel, size_t first);
+
 /** The functions of binding.ts's CudaBinding. */
 Napi::Object cuda_binding(Napi::Env env);
 

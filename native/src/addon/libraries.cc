@@ -1,6 +1,7 @@
 #include "addon/libraries.h"
 
 #include "addon/call.h"
+#include "addon/device.h"
 #include "common/floating_point.h"
 #include "registry/registry.h"
 
@@ -13,6 +14,12 @@ Napi::Value call_kernel(const Napi::CallbackInfo& info) {
   if (info.Length() != 2) throw Napi::TypeError::New(env, "call(buffers, scalars) takes two arguments");
   call(env, kernel, kernel.cpu, info[0], info[1]);
   return env.Undefined();
+}
+
+Napi::Value call_kernel_on_device(const Napi::CallbackInfo& info) {
+  if (info.Length() != 3) throw Napi::TypeError::New(info.Env(), "callOnDevice(buffers, scalars, stream) takes three arguments");
+  call_on_device(info, *static_cast<const imago_kernel*>(info.Data()), 0);
+  return info.Env().Undefined();
 }
 
 Napi::Array describe_buffers(Napi::Env env, const imago_kernel& kernel) {
@@ -57,6 +64,8 @@ Napi::Object describe(Napi::Env env, const imago_kernel& kernel) {
   result["backends"] = backends;
   if (kernel.cpu != nullptr)
     result["call"] = Napi::Function::New<guarded<call_kernel>>(env, kernel.name, const_cast<imago_kernel*>(&kernel));
+  if (kernel.cuda != nullptr)
+    result["callOnDevice"] = Napi::Function::New<guarded<call_kernel_on_device>>(env, kernel.name, const_cast<imago_kernel*>(&kernel));
   return result;
 }
 

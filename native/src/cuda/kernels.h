@@ -18,6 +18,4 @@
   X(dropout)                  \
   X(gaussian_noise)           \
   X(jitter)                   \
-  X(convert_half)             \
-  X(top_k)                    \
-  X(covariance)
+  X(convert_half)

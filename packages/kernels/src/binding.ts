@@ -1,4 +1,4 @@
-import type { CudaBinding } from './devices/cuda-binding.js'
+import type { CudaBinding, Handle } from './devices/cuda-binding.js'
 import type { KernelDescription } from './libraries/kernel-library.js'
 
 /** What a kernel reads or writes: a typed array, or null for an argument that was left out. */
@@ -43,4 +43,6 @@ export interface NativeLibrary {
 export interface NativeKernel extends KernelDescription {
   /** Run it on the CPU: buffers and scalars by position. Missing where it has no CPU function. */
   readonly call?: (buffers: readonly KernelBuffer[], scalars: readonly number[]) => void
+  /** Enqueue it on a stream. Missing where it has no CUDA function. */
+  readonly callOnDevice?: (buffers: readonly (Handle | null)[], scalars: readonly number[], stream: Handle) => void
 }

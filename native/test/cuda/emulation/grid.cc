@@ -69,22 +69,24 @@ struct Machine {
   /** Lets go the lanes of a warp that wait for each other; true where there were some. */
   bool release(unsigned first, unsigned end) {
     bool any = false;
+    unsigned seen = 0;  // lanes of the groups that have been looked at
     for (unsigned i = first; i < end; i++) {
-      if (threads[i].state != State::at_warp) continue;
+      if (threads[i].state != State::at_warp || (seen >> (i - first) & 1)) continue;
       const unsigned mask = threads[i].mask;
+      seen |= mask;
       bool complete = true;
-      for (unsigned l = 0; l < warp_size; l++) {
-        if (!(mask >> l & 1)) continue;
+      for (unsigned rest = mask; rest != 0 && complete; rest &= rest - 1) {
+        const unsigned l = static_cast<unsigned>(__builtin_ctz(rest));
         if (first + l >= end || threads[first + l].state == State::ended) {
           std::snprintf(text, sizeof text, "the mask %#x of thread %u names lane %u, which has ended or does not exist", mask, i, l);
           problem = text;
           return false;
         }
-        complete = complete && threads[first + l].state == State::at_warp && threads[first + l].mask == mask;
+        complete = threads[first + l].state == State::at_warp && threads[first + l].mask == mask;
       }
       if (!complete) continue;
-      for (unsigned l = 0; l < warp_size; l++)
-        if (mask >> l & 1) threads[first + l].state = State::ready;
+      for (unsigned rest = mask; rest != 0; rest &= rest - 1)
+        threads[first + static_cast<unsigned>(__builtin_ctz(rest))].state = State::ready;
       any = true;
     }
     return any;

@@ -33,7 +33,8 @@ export interface KernelLibrary {
   readonly path: string
   readonly kernels: readonly KernelDescription[]
   /**
-   * Run a kernel on the CPU, synchronously: buffers and scalars by name.
+   * Run a kernel: buffers and scalars by name. Over arrays on the CPU, synchronously; over device tensors its CUDA function, on the
+   * device's current stream.
    * @throws NotFoundError for a kernel that is not in the library, ArgumentError and ShapeError for a call that does not fit the
    * description, NumericError for NaN or infinity that the kernel refuses by row, ImagoError `ERR_KERNEL` for whatever else it
    * refuses, UnsupportedError for a kernel without a CPU function

@@ -1,9 +1,12 @@
 import { ImagoError, NotFoundError, UnsupportedError } from '@imago/tensor'
 import { typed, whyNoAddon } from '../backend.js'
-import type { NativeKernel } from '../binding.js'
+import type { KernelBuffer, NativeKernel } from '../binding.js'
+import { checked } from '../devices/answers.js'
+import { currentStream } from '../devices/device.js'
+import { type DeviceMemory, isDeviceTensor } from '../devices/device-tensor.js'
 import { openLibrary } from '../loader/library.js'
 import { native } from '../loader/load.js'
-import { positional } from './checked-call.js'
+import { deviceOf, positional } from './checked-call.js'
 import type { KernelDescription, KernelLibrary } from './kernel-library.js'
 
 /**
@@ -18,7 +21,7 @@ export function loadKernels(path: string | URL): KernelLibrary {
   const { binding } = native()
   if (binding === null) throw new UnsupportedError('loadKernels', whyNoAddon())
   const library = openLibrary('loadKernels', binding, path)
-  const kernels = library.kernels.map(({ call, ...description }): KernelDescription => description)
+  const kernels = library.kernels.map(({ call, callOnDevice, ...description }): KernelDescription => description)
 
   function find(name: string): NativeKernel {
     const kernel = library.kernels.find((one) => one.name === name)
@@ -39,6 +42,11 @@ export function loadKernels(path: string | URL): KernelLibrary {
     )
   }
 
+  function deviceFunction(kernel: NativeKernel): NonNullable<NativeKernel['callOnDevice']> {
+    if (kernel.callOnDevice !== undefined) return kernel.callOnDevice
+    throw new UnsupportedError(`${library.name}.${kernel.name}: backend 'cuda'`, 'it has no CUDA function')
+  }
+
   return {
     name: library.name,
     version: library.version,
@@ -48,10 +56,17 @@ export function loadKernels(path: string | URL): KernelLibrary {
     call(name, buffers, scalars) {
       const kernel = find(name)
       const caller = `${library.name}.${kernel.name}`
-      const run = cpuFunction(kernel)
-      const checked = positional(caller, kernel, buffers, scalars)
+      // Read once: a getter may give another the second time, or take a buffer away that was looked at.
+      const given = typeof buffers === 'object' && buffers !== null ? { ...buffers } : buffers
+      const isHere = !Object.values(given ?? {}).some(isDeviceTensor)
+      const run = isHere ? cpuFunction(kernel) : undefined
+      const call = positional(caller, kernel, given, scalars)
+      const device = deviceOf(caller, kernel, call.buffers)
       try {
-        run(checked.buffers, checked.scalars)
+        if (device === null) return run!(call.buffers as KernelBuffer[], call.scalars)
+        const handles = call.buffers.map((buffer) => (buffer as DeviceMemory | null)?.handle ?? null)
+        const enqueue = deviceFunction(kernel)
+        checked(caller, () => enqueue(handles, call.scalars, currentStream(device)))
       } catch (error) {
         throw refused(caller, error)
       }

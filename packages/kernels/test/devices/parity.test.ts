@@ -15,12 +15,17 @@ describe.skipIf(device === null)(`CUDA kernels agree with the reference: ${devic
     expect(Object.keys(signatures)).toEqual(expect.arrayContaining(kernels))
   })
 
-  test.each(kernels)('%s', async (kernel) => {
-    const rows = await parityOnDevice(kernel, device!)
-    expect(rows.length).toBeGreaterThan(5)
-    const failures = rows
-      .filter(({ pass }) => !pass)
-      .map((row) => `${row.case} | ${row.output}: ${row.error} > ${row.tolerance}`)
-    expect(failures).toEqual([])
-  })
+  test.each(kernels)(
+    '%s',
+    async (kernel) => {
+      const rows = await parityOnDevice(kernel, device!)
+      expect(rows.length).toBeGreaterThan(5)
+      const failures = rows
+        .filter(({ pass }) => !pass)
+        .map((row) => `${row.case} | ${row.output}: ${row.error} > ${row.tolerance}`)
+      expect(failures).toEqual([])
+      // An emulated GPU is slow, the more so on a busy machine.
+    },
+    240_000,
+  )
 })
