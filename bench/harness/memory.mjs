@@ -19,13 +19,11 @@ export async function measureMemory(row, stem, settings, names, start, { threads
   try {
     row.write(settings, folder)
     for (const name of names) {
-      if (settings.only && !settings.only.includes(name)) {
-        left[name] = 'this machine has too little memory for it (see the smaller case)'
-        continue
-      }
-      const need = row.floor(settings)
-      if (available() < 1.2 * need) {
-        left[name] = `${(need / 1e9).toFixed(1)} GB are not free`
+      if (settings.without?.includes(name)) continue
+      const [need, free] = [row.expected(settings, name), available()]
+      if (need > 0.75 * free) {
+        left[name] =
+          `it takes about ${(need / 1e9).toFixed(0)} GB, more than three quarters of the ${(free / 1e9).toFixed(0)} that are free`
         continue
       }
       const side = start(name)
