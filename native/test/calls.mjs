@@ -59,6 +59,28 @@ export const calls = {
     [numbers(tall * wide, 9, 1), numbers(tall * wide, 9, 2), null, f32(tall * wide), new Float64Array(1), null],
     [tall, wide, 3, 0],
   ],
+  dkd: [
+    [numbers(n, 9, 1), numbers(n, 9, 2), labels(rows, classes), null, f32(n), new Float64Array(3), null],
+    [rows, classes, 4, 1, 8, -100, 0],
+  ],
+  dist: [
+    [numbers(n, 9, 1), numbers(n, 9, 2), null, f32(n), new Float64Array(3), null],
+    [rows, classes, 4, 1, 1, 0],
+  ],
+  top_k_soft_target_loss: [
+    [
+      numbers(n, 9, 1),
+      Int32Array.from({ length: rows * 7 }, (_, i) => (i * 5) % classes),
+      numbers(rows * 7, 2, 2).map((x) => x - 5),
+      null,
+      labels(rows, classes),
+      null,
+      f32(n),
+      new Float64Array(3),
+      null,
+    ],
+    [rows, classes, 7, 4, 0.3, -100, 0, 0],
+  ],
   sgd: [
     [numbers(n, 1, 1), numbers(n, 1, 2), numbers(n, 1, 3), new Uint16Array(n)],
     [rows, classes, 0.1, 0.9, 0.01, 1, 1, 15],

@@ -184,7 +184,7 @@ function addonInfo(): { isa: string; isas: readonly string[]; threads: number } 
 export function typed(caller: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const match =
-    /^(?:\w+: )?(labels|rowWeights|logits|x|distribution|(?:student|teacher)(?:Hidden|Weight|Bias)?): (\S+) (.*row \d+)/.exec(
+    /^(?:\w+: )?(labels|rowWeights|logits|x|distribution|indices|values|logTail|(?:student|teacher)(?:Hidden|Weight|Bias)?): (\S+) (.*row \d+)/.exec(
       error.message,
     )
   if (match === null) return error
@@ -194,6 +194,8 @@ export function typed(caller: string, error: unknown): unknown {
     return new ArgumentError(caller, buffer, `a class, −1 or ignoreIndex ${where}`, Number(value), options)
   if (buffer === 'rowWeights')
     return new ArgumentError(caller, buffer, `finite and ≥ 0 ${where}`, Number(value), options)
+  if (buffer === 'indices')
+    return new ArgumentError(caller, buffer, `classes, each once, ${where}`, Number(value), options)
   const remedy = /Weight|Bias/.test(buffer) ? '' : '; give the row weight 0 to leave it out'
   return new NumericError(`${caller}: "${buffer}"`, `${value} ${where}${remedy}`)
 }

@@ -124,3 +124,10 @@ export function whole(caller: string, argument: string, value: unknown, from: nu
     throw new ArgumentError(caller, argument, `a whole number in [${from}, ${to}]`, value)
   return value
 }
+
+/** A finite number ≥ 0: what a term is multiplied by. */
+export function factor(caller: string, argument: string, value: unknown): number {
+  if (typeof value !== 'number' || !(value >= 0 && Number.isFinite(Math.fround(value))))
+    throw new ArgumentError(caller, argument, 'a finite number ≥ 0', value)
+  return value
+}

@@ -16,6 +16,8 @@ export { type AdamwOptions, adamw } from './faces/adamw.js'
 export { type ConvertHalfOptions, fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './faces/convert_half.js'
 export { type CovarianceOptions, correlationOf, covariance, covarianceOf, type Moments } from './faces/covariance.js'
 export { type CrossEntropyOptions, crossEntropy } from './faces/cross_entropy.js'
+export { type Dist, type DistOptions, dist } from './faces/dist.js'
+export { type Dkd, type DkdOptions, dkd } from './faces/dkd.js'
 export { type DropoutOptions, dropout } from './faces/dropout.js'
 export { type DropoutMaskOptions, dropoutMask } from './faces/dropout_mask.js'
 export { type EmaOptions, ema } from './faces/ema.js'
@@ -39,6 +41,11 @@ export { type SoftmaxOptions, softmax } from './faces/softmax.js'
 export { type SquaredNormOptions, squaredNorm } from './faces/squared_norm.js'
 export type { RowLoss, TeacherOptions } from './faces/teacher-loss.js'
 export { type TopK, type TopKOptions, topK } from './faces/top_k.js'
+export {
+  type TopKSoftTargetLossOptions,
+  type TopKTeacher,
+  topKSoftTargetLoss,
+} from './faces/top_k_soft_target_loss.js'
 export { type TotalVariationOptions, totalVariation } from './faces/total_variation.js'
 export type { WeightOptions } from './faces/weights.js'
 export { checkTemperature } from './guard.js'

@@ -161,6 +161,61 @@ export const signatures = {
     scalars: ['rows', 'classes', 'temperature', 'teacherType'],
   },
   /**
+   * value = α·target + β·rest (a term whose factor is 0 is not added), target = Σ w·T²·TCKD / Σ w, rest = Σ w·T²·NCKD / Σ w; result =
+   * [value, target, rest]. TCKD: KL of (label, all others); NCKD: KL of the softmaxes over all others, 0 where the teacher excludes
+   * them all. α, β ≥ 0. A row without label adds 0 and counts.
+   */
+  dkd: {
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'labels R i32',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 3 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'alpha', 'beta', 'ignoreIndex', 'teacherType'],
+  },
+  /**
+   * value = β·inter + γ·intra, inter = Σ w·(1 − ρ_row) / Σ w, intra = Σ_c (1 − ρ_c) / C; result = [value, inter, intra]. ρ: Pearson's
+   * correlation of softmax(student/T) and softmax(teacher/T), of a row over the classes that the mask leaves, of a class over the rows,
+   * weighted; ρ = 0 without gradient where one of the two does not vary: the squares of what is centred sum to 1e-24 of the squares
+   * before (a row less 1/C, a class as it is or less 1/C, whichever is smaller), or to 1e-74. No factor T². β, γ ≥ 0.
+   */
+  dist: {
+    buffers: [
+      'student RxC f32',
+      'teacher RxC f32|u16',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 3 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'temperature', 'beta', 'gamma', 'teacherType'],
+  },
+  /**
+   * soft_target_loss with KL of k + 1 buckets: the k classes `indices` of a row (different ones), and all others together.
+   * areLogits 0: values are log-probabilities of softmax(teacher/T). Without logTail the others have 1 − Σ p; where Σ p exceeds 1 by no more than
+   * rounding (1e-4, 4e-3, 3e-2 by valuesType) it is divided out. With logTail, ln of the probability of all others (≤ 0), the values say how
+   * the rest is shared, whatever their common offset. areLogits 1: values are logits, divided by T here; logTail is needed.
+   * Where k is the number of classes there is no tail: the values are normalised.
+   */
+  top_k_soft_target_loss: {
+    buffers: [
+      'student RxC f32',
+      'indices Rxk i32',
+      'values Rxk f32|u16',
+      'logTail? R f64',
+      'labels? R i32',
+      'rowWeights? R f32',
+      'gradient? RxC f32',
+      'result 3 f64',
+      'classMask? C u8',
+    ],
+    scalars: ['rows', 'classes', 'k', 'temperature', 'hardWeight', 'ignoreIndex', 'valuesType', 'areLogits'],
+  },
+  /**
    * g = gradientScale·gradient + weightDecay·w; v ← momentum·v − rate·g; w ← w + v; then each unit's incoming weights are
    * scaled down to squared length ≤ maxSquaredNorm. The parameter is a row-major matrix rows × columns;
    * unitAxis: −1 no max-norm, 0 a unit is a row, 1 a unit is a column. copy: the new weights as bfloat16, ties to even.

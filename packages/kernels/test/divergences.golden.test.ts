@@ -1,7 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { type Tensor, tensor } from '@imago/tensor'
 import { describe, expect, test } from 'vitest'
-import { backends, crossEntropy, jsDivergence, klDivergence, reverseKl, totalVariation } from '../src/index.js'
+import {
+  backends,
+  crossEntropy,
+  dist,
+  dkd,
+  jsDivergence,
+  klDivergence,
+  reverseKl,
+  topKSoftTargetLoss,
+  totalVariation,
+} from '../src/index.js'
 
 /** A record of the golden file; the fields are those that golden/make_divergences.py writes. */
 // biome-ignore lint/suspicious/noExplicitAny: JSON
@@ -52,5 +62,32 @@ describe.each(backends().filter(({ available }) => available))('$name against Py
     const { student, rowWeights, distribution } = tensors(g) as unknown as { [name: string]: Tensor }
     const options = { student: student!, rowWeights, distribution: distribution!, smoothing: g.smoothing, backend }
     expectGolden(g, crossEntropy(options))
+  })
+
+  test.each(golden.dkd!)('dkd T=$temperature α=$alpha β=$beta', (g: Golden) => {
+    const { temperature, alpha, beta } = g
+    const { student, teacher, rowWeights, labels } = tensors(g) as unknown as { [name: string]: Tensor }
+    const options = { student: student!, teacher: teacher!, rowWeights, labels: labels!, temperature, alpha, beta }
+    expectGolden(g, dkd({ ...options, backend }))
+  })
+
+  test.each(golden.dist!)('dist T=$temperature β=$beta γ=$gamma', (g: Golden) => {
+    const { temperature, beta, gamma } = g
+    const got = dist({ ...tensors(g), temperature, beta, gamma, backend })
+    expectGolden(g, got)
+    expect(Math.abs(got.inter - g.inter)).toBeLessThan(1e-9)
+    expect(Math.abs(got.intra - g.intra)).toBeLessThan(1e-9)
+  })
+
+  test.each(golden.topK!)('topKSoftTargetLoss T=$temperature k=$k a=$hardWeight', (g: Golden) => {
+    const { temperature, hardWeight, rows, k } = g
+    const { student, rowWeights, labels } = tensors(g) as unknown as { [name: string]: Tensor }
+    const indices = tensor('int32', [rows, k], Int32Array.from(g.indices))
+    const teacher = { indices, logProbabilities: f32([rows, k], g.logProbabilities) }
+    const options = { student: student!, teacher, rowWeights, labels, temperature, hardWeight, backend }
+    const got = topKSoftTargetLoss(options)
+    // At T = 100 the tail is 1 less k numbers of float32.
+    expectGolden(g, got)
+    expect(Math.abs(got.hard - g.hard)).toBeLessThan(1e-5 * g.hard)
   })
 })

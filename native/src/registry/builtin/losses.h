@@ -10,7 +10,10 @@
   X(logit_regression)         \
   X(reverse_kl)               \
   X(js_divergence)            \
-  X(total_variation)
+  X(total_variation)          \
+  X(dkd)                      \
+  X(dist)                     \
+  X(top_k_soft_target_loss)
 
 namespace imago {
 
@@ -81,6 +84,52 @@ inline constexpr Description loss_kernels[] = {
       {"result", IMAGO_F64, required, IMAGO_FIXED(1)},
       {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
      {{"rows", IMAGO_SIZE}, {"classes", IMAGO_SIZE}, {"temperature", IMAGO_REAL}, {"teacherType", IMAGO_REAL}}},
+    {"dkd",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
+      {"labels", IMAGO_I32, required, IMAGO_VECTOR},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(3)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE},
+      {"classes", IMAGO_SIZE},
+      {"temperature", IMAGO_REAL},
+      {"alpha", IMAGO_REAL},
+      {"beta", IMAGO_REAL},
+      {"ignoreIndex", IMAGO_REAL},
+      {"teacherType", IMAGO_REAL}}},
+    {"dist",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"teacher", IMAGO_F32 | IMAGO_U16, required, IMAGO_MATRIX},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(3)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE},
+      {"classes", IMAGO_SIZE},
+      {"temperature", IMAGO_REAL},
+      {"beta", IMAGO_REAL},
+      {"gamma", IMAGO_REAL},
+      {"teacherType", IMAGO_REAL}}},
+    {"top_k_soft_target_loss",
+     {{"student", IMAGO_F32, required, IMAGO_MATRIX},
+      {"indices", IMAGO_I32, required, 1, {0, 2, -1, -1}},
+      {"values", IMAGO_F32 | IMAGO_U16, required, 1, {0, 2, -1, -1}},
+      {"logTail", IMAGO_F64, optional, IMAGO_VECTOR},
+      {"labels", IMAGO_I32, optional, IMAGO_VECTOR},
+      {"rowWeights", IMAGO_F32, optional, IMAGO_VECTOR},
+      {"gradient", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"result", IMAGO_F64, required, IMAGO_FIXED(3)},
+      {"classMask", IMAGO_U8, optional, IMAGO_CLASSES}},
+     {{"rows", IMAGO_SIZE},
+      {"classes", IMAGO_SIZE},
+      {"k", IMAGO_SIZE},
+      {"temperature", IMAGO_REAL},
+      {"hardWeight", IMAGO_REAL},
+      {"ignoreIndex", IMAGO_REAL},
+      {"valuesType", IMAGO_REAL},
+      {"areLogits", IMAGO_REAL}}},
 };
 
 }  // namespace imago

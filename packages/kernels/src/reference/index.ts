@@ -4,6 +4,8 @@ import { adamw } from './adamw.js'
 import { convertHalf } from './convert_half.js'
 import { covariance } from './covariance.js'
 import { crossEntropy } from './cross_entropy.js'
+import { dist } from './dist.js'
+import { dkd } from './dkd.js'
 import { dropout } from './dropout.js'
 import { dropoutMask } from './dropout_mask.js'
 import { ema } from './ema.js'
@@ -19,6 +21,7 @@ import { softTargetLoss } from './soft_target_loss.js'
 import { softmax } from './softmax.js'
 import { squaredNorm } from './squared_norm.js'
 import { topK } from './top_k.js'
+import { topKSoftTargetLoss } from './top_k_soft_target_loss.js'
 import { totalVariation } from './total_variation.js'
 
 /** A kernel as every backend has it: buffers and scalars in the order of `signatures`. */
@@ -35,6 +38,9 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   reverse_kl: reverseKl as unknown as Kernel,
   js_divergence: jsDivergence as unknown as Kernel,
   total_variation: totalVariation as unknown as Kernel,
+  dkd: dkd as unknown as Kernel,
+  dist: dist as unknown as Kernel,
+  top_k_soft_target_loss: topKSoftTargetLoss as unknown as Kernel,
   sgd: sgd as unknown as Kernel,
   adamw: adamw as unknown as Kernel,
   ema: ema as unknown as Kernel,

@@ -30,6 +30,8 @@ export interface Row {
   readonly gradient: Float64Array
   /** The row's part of another matrix [R, C]. */
   of(matrix: Float32Array): Float32Array
+  /** The position of a class in z. */
+  position(c: number): number
 }
 
 /**
@@ -39,8 +41,7 @@ export interface Row {
 export function eachRow(batch: Batch, visit: (row: Row) => void): void {
   const { rows, classes, student, labels = null, gradient, classMask } = batch
   const teacher = batch.teacher && decoded(batch.teacher, batch.teacherType ?? 0)
-  const kept = Array.from({ length: classes }, (_, c) => c).filter((c) => classMask === null || classMask[c] !== 0)
-  if (rows > 0 && kept.length === 0) throw new Error('classMask: 0 for every class')
+  const kept = classesOf(batch)
   const counts = rowCounts(rows, batch.rowWeights, labels, batch.ignoreIndex ?? Number.NaN)
   const weightSum = total(counts)
   const row = (matrix: Float32Array, r: number): Float32Array => {
@@ -66,11 +67,20 @@ export function eachRow(batch: Batch, visit: (row: Row) => void): void {
       label: labels === null || labels[r] === -1 ? -1 : kept.indexOf(labels[r]!),
       gradient: slope,
       of: (matrix) => row(matrix, r),
+      position: (c) => kept.indexOf(c),
     })
     if (gradient === null) continue
     if (classMask !== null) gradient.fill(0, r * classes, (r + 1) * classes)
     for (const [i, c] of kept.entries()) gradient[r * classes + c] = share * slope[i]!
   }
+}
+
+/** The classes that the mask leaves; rows need one. */
+export function classesOf({ rows, classes, classMask }: Pick<Batch, 'rows' | 'classes' | 'classMask'>): number[] {
+  const kept: number[] = []
+  for (let c = 0; c < classes; c++) if (classMask === null || classMask[c] !== 0) kept.push(c)
+  if (rows > 0 && kept.length === 0) throw new Error('classMask: 0 for every class')
+  return kept
 }
 
 /** The numbers of a teacher, whatever their type. */

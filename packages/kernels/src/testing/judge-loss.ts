@@ -11,11 +11,13 @@ export interface LossFacts {
   readonly shares: Float64Array
   /** By what results are multiplied before they are judged: T² where the kernel leaves it out. */
   readonly factor: number
+  /** By what gradients are judged; lossGradient unless given. */
+  readonly tolerance?: 'lossGradient' | 'relationGradient' | undefined
 }
 
 /** Rows that are left out must be exactly 0, the others close by row and, up to T = 20, close at all. */
 export function lossGradient(facts: LossFacts, want: Float32Array, got: Float32Array): Verdict {
-  const { rows, classes, temperature, shares, factor } = facts
+  const { rows, classes, shares, factor } = facts
   let worst: Verdict = { output: 'gradient', error: 0, tolerance: 0 }
   for (let r = 0; r < rows; r++) {
     const share = shares[r]! / factor
@@ -25,7 +27,7 @@ export function lossGradient(facts: LossFacts, want: Float32Array, got: Float32A
     const verdict =
       share === 0
         ? { output: 'gradient', error, tolerance: 0 }
-        : { output: 'gradient', error: error / share, tolerance: allowed(temperature, largest(wanted), share) }
+        : { output: 'gradient', error: error / share, tolerance: allowed(facts, largest(wanted), share) }
     if (excess(verdict) >= excess(worst)) worst = verdict
   }
   return worst
@@ -34,10 +36,10 @@ export function lossGradient(facts: LossFacts, want: Float32Array, got: Float32A
 /** Below this float32 has no normal numbers. */
 const smallest = 2 ** -126
 
-function allowed(temperature: number, rowLargest: number, share: number): number {
-  const { absolute, relative } = tolerances.lossGradient
+function allowed({ temperature, tolerance = 'lossGradient' }: LossFacts, rowLargest: number, share: number): number {
+  const { absolute, relative } = tolerances[tolerance]
   const byRow = absolute + Math.max(smallest, relative * rowLargest) / share
-  if (temperature > 20) return byRow
+  if (temperature > 20 || tolerance !== 'lossGradient') return byRow
   return Math.min(byRow, smallest / share + tolerances.lossGradientAbsolute.relative * Math.max(1, temperature))
 }
 

@@ -1,11 +1,13 @@
 import type { KernelName } from '../signatures.js'
 import { convertHalfTable, covarianceTable, topKTable } from './cases/data.js'
+import { distTable, dkdTable } from './cases/decoupled.js'
 import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { dropoutMaskTable, dropoutTable, gaussianNoiseTable, jitterTable } from './cases/noise.js'
 import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
 import { softmaxTable } from './cases/softmax.js'
+import { topKSoftTargetLossTable } from './cases/top-k.js'
 import type { ParityTable } from './parity-case.js'
 
 /** The parity cases and the judge of every built-in kernel. */
@@ -19,6 +21,9 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   reverse_kl: reverseKlTable,
   js_divergence: jsDivergenceTable,
   total_variation: totalVariationTable,
+  dkd: dkdTable,
+  dist: distTable,
+  top_k_soft_target_loss: topKSoftTargetLossTable,
   sgd: sgdTable,
   adamw: adamwTable,
   ema: emaTable,

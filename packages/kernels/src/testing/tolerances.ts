@@ -9,6 +9,7 @@ export interface Tolerance {
 export type ToleranceName =
   | 'lossGradient'
   | 'lossGradientAbsolute'
+  | 'relationGradient'
   | 'lossValue'
   | 'probability'
   | 'logProbability'
@@ -36,6 +37,14 @@ export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
     absolute: 0,
     relative: 5e-7,
     story: 'Eight float32 roundings of a probability, times the factor T that the gradient carries.',
+  },
+  /** Scale: the largest |gradient| of the row. */
+  relationGradient: {
+    absolute: 1e-11,
+    relative: 1e-5,
+    story:
+      'A correlation divides by the norms of what is correlated: where it is exactly ±1 (two rows, whatever they say) the gradient is 0, ' +
+      'and what a float64 computes is 1e-16 times the inverse of a norm.',
   },
   /** Scale: the value. `absolute` is per unit of (1 − a)·min(T, 20)² + a. */
   lossValue: {

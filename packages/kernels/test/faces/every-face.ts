@@ -3,6 +3,8 @@ import {
   adamw,
   covariance,
   crossEntropy,
+  dist,
+  dkd,
   dropout,
   dropoutMask,
   ema,
@@ -23,6 +25,7 @@ import {
   toBfloat16,
   toFloat16,
   topK,
+  topKSoftTargetLoss,
   totalVariation,
 } from '../../src/index.js'
 
@@ -121,6 +124,42 @@ export const faces: { readonly [name: string]: Face } = {
     teacher: teacher(),
     out: out(),
   })),
+  dkd: face('dkd', dkd, () => ({
+    student: student(),
+    teacher: teacher(),
+    labels: i32(0, 1),
+    rowWeights: rowWeights(),
+    classMask: classMask(),
+    out: out(),
+    temperature: 2,
+  })),
+  dist: face('dist', dist, () => ({
+    student: student(),
+    teacher: teacher(),
+    rowWeights: rowWeights(),
+    classMask: classMask(),
+    out: out(),
+  })),
+  topKSoftTargetLoss: face(
+    'top_k_soft_target_loss',
+    ({ indices, values, logTail, ...others }: { [name: string]: never }) =>
+      topKSoftTargetLoss({
+        teacher: { indices: indices!, values: values!, logTail },
+        ...(others as unknown as { student: Tensor; temperature: number }),
+      }),
+    () => ({
+      student: student(),
+      indices: tensor('int32', [2, 2], Int32Array.of(0, 2, 1, 0)),
+      values: f32([2, 2], [1, 2, 3, 4]),
+      logTail: tensor('float64', [2], Float64Array.of(-1, -2)),
+      labels: i32(0, 1),
+      rowWeights: rowWeights(),
+      classMask: classMask(),
+      out: out(),
+      temperature: 2,
+      hardWeight: 0.5,
+    }),
+  ),
   covariance: face(
     'covariance',
     ({ x, rowWeights, mean, comoment }: { [name: string]: never }) =>

@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 export type Loss = (z: Float32Array, gradient: Float32Array | null) => number
 
 /** A gradient against central differences; the step is float32's, so that z ± h is exact. */
-export function gradcheck(loss: Loss, logits: number[]): void {
+export function gradcheck(loss: Loss, logits: number[], relative: number = 2e-5): void {
   const z = Float32Array.from(logits)
   const gradient = new Float32Array(z.length)
   loss(z, gradient)
@@ -15,6 +15,6 @@ export function gradcheck(loss: Loss, logits: number[]): void {
     down[c]! -= 2 ** -10
     const difference = (loss(up, null) - loss(down, null)) / (up[c]! - down[c]!)
     const scale = Math.max(1, ...gradient.map(Math.abs))
-    expect(Math.abs(gradient[c]! - difference)).toBeLessThan(2e-5 * scale)
+    expect(Math.abs(gradient[c]! - difference)).toBeLessThan(relative * scale)
   }
 }

@@ -99,6 +99,7 @@ const unlabelled = { labels: null, rowWeights: null, hardWeight: 0 }
 const extremes: LossRowsCase[] = [
   but('no rows', () => ({}), [0, 10, 4]),
   but('one row', () => unlabelled, [1, 10, 4]),
+  but('a million classes', () => unlabelled, [1, 1_000_000, 4]),
   but('many rows', () => ({}), [5003, 10, 4]),
   but('many rows of 17 classes, no weights', () => unlabelled, [1021, 17, 20]),
   but('hard labels only', () => ({ hardWeight: 1 })),

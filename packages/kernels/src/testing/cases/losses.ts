@@ -3,18 +3,10 @@ import { elements, largest } from '../judge.js'
 import type { ParityTable } from '../parity-case.js'
 import { distributions } from './distributions.js'
 import type { LossRowsCase } from './loss-rows.js'
-import { casesOf, comparison, everyWay, factsOf, gradientOf, judgeOf, value } from './rows-table.js'
+import { casesOf, comparison, everyWay, factsOf, gradientOf, judgeOf, values } from './rows-table.js'
 
 const softTarget = casesOf(['student', 'teacher', 'labels', 'classMask'], (rows) => ({
-  buffers: [
-    rows.student,
-    rows.teacher,
-    rows.labels,
-    rows.rowWeights,
-    gradientOf(rows),
-    new Float64Array(3).fill(Number.NaN),
-    rows.classMask,
-  ],
+  buffers: [rows.student, rows.teacher, rows.labels, rows.rowWeights, gradientOf(rows), values(3), rows.classMask],
   scalars: [rows.rows, rows.classes, rows.temperature, rows.hardWeight, -100, rows.teacherType],
 }))
 
@@ -41,7 +33,7 @@ export const crossEntropyTable: ParityTable = {
             rows.labels ?? new Int32Array(rows.rows).fill(-1),
             rows.rowWeights,
             gradientOf(rows),
-            value(),
+            values(1),
             null,
             rows.classMask,
           ],

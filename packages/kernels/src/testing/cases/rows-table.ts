@@ -44,7 +44,8 @@ function withoutGradient(one: ParityCase, gradientAt: number): ParityCase {
 
 export function everyWay(cases: ParityCase[], gradientAt: number): ParityCase[] {
   const one = cases.find(({ name }) => name === 'many rows') ?? cases[0]!
-  return [...cases, ...inPlace(cases, gradientAt), withoutGradient(one, gradientAt)]
+  const small = cases.filter(({ name }) => !name.includes('a million classes'))
+  return [...cases, ...inPlace(small, gradientAt), withoutGradient(one, gradientAt)]
 }
 
 /** Where the judge finds what it needs in a kernel's call. */
@@ -55,6 +56,7 @@ export interface Places {
   readonly temperature?: number
   /** The power of T that the results would need not to fall with T: 2 for what is quadratic in p − q. */
   readonly missing?: 1 | 2
+  readonly tolerance?: LossFacts['tolerance']
 }
 
 export function factsOf({ buffers, scalars }: KernelCall, places: Places): LossFacts {
@@ -73,6 +75,7 @@ export function factsOf({ buffers, scalars }: KernelCall, places: Places): LossF
     temperature,
     shares: shares.map((w) => (w === 0 ? 0 : w / sum)),
     factor: temperature ** (places.missing ?? 0),
+    tolerance: places.tolerance,
   }
 }
 
@@ -97,13 +100,13 @@ export function gradientOf({ student }: LossRows): Float32Array {
   return new Float32Array(student.length).fill(Number.NaN)
 }
 
-/** Where a single value goes. */
-export const value = (): Float64Array => new Float64Array(1).fill(Number.NaN)
+/** Where values go. */
+export const values = (count: number): Float64Array => new Float64Array(count).fill(Number.NaN)
 
 /** The call of a kernel that compares a student with a teacher; its scalars are rows, classes, `own`, teacherType. */
 export function comparison(rows: LossRows, ...own: number[]): KernelCall {
   return {
-    buffers: [rows.student, rows.teacher, rows.rowWeights, gradientOf(rows), value(), rows.classMask],
+    buffers: [rows.student, rows.teacher, rows.rowWeights, gradientOf(rows), values(1), rows.classMask],
     scalars: [rows.rows, rows.classes, ...own, rows.teacherType],
   }
 }
