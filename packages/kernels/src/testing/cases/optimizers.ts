@@ -1,8 +1,9 @@
+import type { Rng } from '@imago/tensor'
 import type { KernelBuffer } from '../../binding.js'
 import { encodeBfloat16 } from '../../half.js'
 import { drawFor, normals } from '../draw.js'
 import { elements, largest } from '../judge.js'
-import type { Judge, ParityCase, ParityTable } from '../parity-case.js'
+import type { Judge, KernelCall, ParityCase, ParityTable } from '../parity-case.js'
 
 const shapes: readonly (readonly [number, number])[] = [
   [1, 1],
@@ -23,27 +24,35 @@ const sgdSettings = [
   { name: 'max-norm out of reach', momentum: 0.9, weightDecay: 0, gradientScale: 1, unitAxis: 0, maxSquaredNorm: 1e9 },
 ]
 
-const copies = [false, true]
+/** Every setting on every shape, with and without a copy. */
+function everyStep<S extends { readonly name: string }>(
+  settings: readonly S[],
+  make: (setting: S, random: Rng, rows: number, columns: number) => KernelCall,
+): ParityCase[] {
+  return shapes.flatMap(([rows, columns]) =>
+    [false, true].flatMap((copied) =>
+      settings.map((setting) => {
+        const name = `${rows}×${columns} ${setting.name}${copied ? ' with a copy' : ''}`
+        return {
+          name,
+          make: () => {
+            const { buffers, scalars } = make(setting, drawFor(name), rows, columns)
+            return { buffers: [...buffers, copied ? new Uint16Array(rows * columns) : null], scalars }
+          },
+        }
+      }),
+    ),
+  )
+}
 
-const sgdCases: ParityCase[] = shapes.flatMap(([rows, columns]) =>
-  copies.flatMap((copied) =>
-    sgdSettings.map(({ name: setting, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm }) => {
-      const name = `${rows}×${columns} ${setting}${copied ? ' with a copy' : ''}`
-      return {
-        name,
-        make: () => {
-          const random = drawFor(name)
-          const n = rows * columns
-          const copy = copied ? new Uint16Array(n) : null
-          return {
-            buffers: [normals(random, n), normals(random, n, 3), normals(random, n, 0.1), copy],
-            scalars: [rows, columns, 0.1, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm],
-          }
-        },
-      }
-    }),
-  ),
-)
+const sgdCases = everyStep(sgdSettings, (setting, random, rows, columns) => {
+  const { momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm } = setting
+  const n = rows * columns
+  return {
+    buffers: [normals(random, n), normals(random, n, 3), normals(random, n, 0.1)],
+    scalars: [rows, columns, 0.1, momentum, weightDecay, gradientScale, unitAxis, maxSquaredNorm],
+  }
+})
 
 const adamwSettings = [
   { name: 'first step', betas: [0.9, 0.999, 1e-8], weightDecay: 0, gradientScale: 1, step: 1, limit: [-1, 0] },
@@ -53,27 +62,16 @@ const adamwSettings = [
   { name: 'max-norm by column', betas: [0.9, 0.99, 1e-8], weightDecay: 0.1, gradientScale: 1, step: 9, limit: [1, 3] },
 ]
 
-const adamwCases: ParityCase[] = shapes.flatMap(([rows, columns]) =>
-  copies.flatMap((copied) =>
-    adamwSettings.map(({ name: setting, betas, weightDecay, gradientScale, step, limit }) => {
-      const name = `${rows}×${columns} ${setting}${copied ? ' with a copy' : ''}`
-      return {
-        name,
-        make: () => {
-          const random = drawFor(name)
-          const n = rows * columns
-          const m = step === 1 ? new Float32Array(n) : normals(random, n, 0.1)
-          const v = step === 1 ? new Float32Array(n) : normals(random, n, 0.3).map((x) => x * x)
-          const copy = copied ? new Uint16Array(n) : null
-          return {
-            buffers: [normals(random, n), normals(random, n), m, v, copy],
-            scalars: [rows, columns, 1e-3, ...betas, weightDecay, gradientScale, step, ...limit],
-          }
-        },
-      }
-    }),
-  ),
-)
+const adamwCases = everyStep(adamwSettings, (setting, random, rows, columns) => {
+  const { betas, weightDecay, gradientScale, step, limit } = setting
+  const n = rows * columns
+  const m = step === 1 ? new Float32Array(n) : normals(random, n, 0.1)
+  const v = step === 1 ? new Float32Array(n) : normals(random, n, 0.3).map((x) => x * x)
+  return {
+    buffers: [normals(random, n), normals(random, n), m, v],
+    scalars: [rows, columns, 1e-3, ...betas, weightDecay, gradientScale, step, ...limit],
+  }
+})
 
 function judgeOf(outputs: { readonly [name: string]: number }): Judge {
   return (call, want, got) =>
