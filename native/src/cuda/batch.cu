@@ -117,15 +117,17 @@ int batch_of(const imago_call* call, const Places& at, Batch& batch) {
   return 0;
 }
 
-int prepare(const imago_call* call, const char* kernel, Batch& batch, size_t units) {
+int prepare(const imago_call* call, const char* kernel, Batch& batch, size_t units, size_t more_bytes, void** more) {
   if (batch.rows > 0 && batch.classes == 0) return refuse(call, "rows without classes have no loss");
   batch.status = status_of(call, kernel);
   if (batch.status.word == nullptr) return refuse(call, "CUDA: out of memory");
   const Cut weights = cut(batch.rows);
   // [Σw][its parts][losses][their parts]
   const size_t doubles = 1 + weights.parts + 2 * (units + cut(units).parts);
-  double* const memory = static_cast<double*>(scratch(call, doubles * sizeof(double) + sizeof(Terms)));
-  if (memory == nullptr) return refuse(call, "CUDA: out of memory");
+  const size_t own = (doubles * sizeof(double) + sizeof(Terms) + 255) / 256 * 256;
+  double* const memory = static_cast<double*>(scratch(call, own + more_bytes));
+  if (memory == nullptr) return refuse(call, "CUDA: no device memory for %zu bytes of scratch", own + more_bytes);
+  if (more != nullptr) *more = reinterpret_cast<unsigned char*>(memory) + own;
   batch.losses = units == 0 ? nullptr : reinterpret_cast<Terms*>(memory + 1 + weights.parts);
   batch.equal_share = 1 / static_cast<double>(batch.rows);
   batch.weight_sum = nullptr;

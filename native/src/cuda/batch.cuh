@@ -26,12 +26,21 @@ struct Batch {
   double equal_share;  // 1/rows, where weight_sum is null: every row counts the same
   Terms* losses;       // one a unit (a block of rows or a row); null: there is no loss
   Status status;
+  size_t first_row;  // of the call, which reports name: a chunk of it may be what the batch is
+  bool is_made;      // the logits are products of this call: what is wrong with them is that float32 does not hold them
+  bool is_made_for_teacher;
   // Positions of the buffers, for reports.
   uint32_t student_at, teacher_at, labels_at, weights_at, mask_at;
 
   /** A row that does not count is not read, and its gradient is 0. */
   __device__ __forceinline__ bool counts(size_t r) const {
     return !(labels != nullptr && labels[r] == ignore_index) && !(weights != nullptr && weights[r] == 0);
+  }
+  /** Row r is to be refused for what is in the buffer at this position. */
+  __device__ __forceinline__ void refuse(uint32_t buffer, Problem problem, size_t r, bool made = false) const {
+    // Where hidden states or weights have been refused, their products say nothing new.
+    if (made && *status.word >> status_call_shift <= status.call >> status_call_shift) return;
+    report(status, buffer, made ? Problem::beyond : problem, first_row + r);
   }
   __device__ __forceinline__ bool is_class(int c) const { return mask == nullptr || mask[c] != 0; }
   /** The row's label, −1 where it has none or one that is refused (prepare reports it; it must not be used as an index). */
@@ -77,9 +86,9 @@ int batch_of(const imago_call* call, const Places& at, Batch& batch);
 
 /**
  * Takes the call's scratch, checks labels and weights on the device, and sums the weights there. `units` is how many entries batch.losses
- * gets; 0: there is no loss. Fills weight_sum, equal_share, losses and status.
+ * gets; 0: there is no loss. `more`: memory of the kernel's own, 256-byte aligned, since a call has one scratch. Fills weight_sum, equal_share, losses and status.
  */
-int prepare(const imago_call* call, const char* kernel, Batch& batch, size_t units);
+int prepare(const imago_call* call, const char* kernel, Batch& batch, size_t units, size_t more_bytes = 0, void** more = nullptr);
 
 /** Where a row is kept while it is worked on (rows.cuh). */
 enum class Form { automatic, registers, cluster, shared, stream };

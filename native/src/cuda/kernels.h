@@ -10,6 +10,7 @@
   X(reverse_kl)               \
   X(js_divergence)            \
   X(total_variation)          \
+  X(linear_soft_target_loss)  \
   X(sgd)                      \
   X(adamw)                    \
   X(ema)                      \

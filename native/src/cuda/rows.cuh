@@ -238,22 +238,22 @@ __device__ __forceinline__ Verdict judge(const Op& op, const Batch& batch, size_
     found[7] = 1;
   });
   team.max(found);
-  const auto say = [&](uint32_t buffer, Problem problem) {
-    if (team.rank() == 0) report(batch.status, buffer, problem, r);
+  const auto say = [&](uint32_t buffer, Problem problem, bool made = false) {
+    if (team.rank() == 0) batch.refuse(buffer, problem, r, made);
     return true;
   };
   if (found[7] == 0) {
     say(batch.mask_at, Problem::no_class);
     return Verdict::refused;
   }
-  const auto refuses = [&](int at, Expect expect, uint32_t buffer) {
-    if (found[at] != 0) return say(buffer, Problem::nan);
-    if (found[at + 1] != 0) return say(buffer, Problem::infinity);
-    if (expect == Expect::softmax) return found[at + 2] == 0 && say(buffer, Problem::only_minus_infinity);
+  const auto refuses = [&](int at, Expect expect, uint32_t buffer, bool made) {
+    if (found[at] != 0) return say(buffer, Problem::nan, made);
+    if (found[at + 1] != 0) return say(buffer, Problem::infinity, made);
+    if (expect == Expect::softmax) return found[at + 2] == 0 && say(buffer, Problem::only_minus_infinity, made);
     return found[at + 2] != 0 && say(buffer, expect == Expect::finite ? Problem::minus_infinity : Problem::negative);
   };
-  bool refused = refuses(0, Op::expects, batch.student_at);
-  if constexpr (Op::two) refused |= refuses(3, Op::teacher_expects, batch.teacher_at);
+  bool refused = refuses(0, Op::expects, batch.student_at, batch.is_made);
+  if constexpr (Op::two) refused |= refuses(3, Op::teacher_expects, batch.teacher_at, batch.is_made_for_teacher);
   return refused ? Verdict::refused : found[6] != 0 ? Verdict::large : Verdict::usual;
 }
 
@@ -281,7 +281,7 @@ __device__ __forceinline__ Terms sum_and_give(const Op& op, const Batch& batch, 
   run_passes<0, Real>(op, batch, r, row, team, store, terms);
   if constexpr (Op::teacher_expects == Expect::distribution) {
     if (!op.is_distribution(row)) {
-      if (team.rank() == 0) report(batch.status, batch.teacher_at, Problem::not_one, r);
+      if (team.rank() == 0) batch.refuse(batch.teacher_at, Problem::not_one, r);
       return {};
     }
   }

@@ -18,6 +18,7 @@ constexpr const char* sentences[] = {
     "a negative number in row %llu",
     "something else than 1 as the sum in row %llu",
     "0 for every class of row %llu",
+    "logits beyond float32 in row %llu",
 };
 
 const Description* description_of(unsigned long long number) {

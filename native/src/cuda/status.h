@@ -18,6 +18,7 @@ enum class Problem : uint32_t {
   negative,             // distribution
   not_one,              // the sum of a distribution
   no_class,             // classMask
+  beyond,               // logits that a kernel has made itself
 };
 
 /** Where to report to, made by status_of on the host and given to a kernel by value. */

@@ -15,16 +15,17 @@ import { parityTables } from './tables.js'
 export async function parityOnDevice(kernel: KernelName, device: Device): Promise<ParityRow[]> {
   const rows: ParityRow[] = []
   const table = parityTables[kernel]
-  const cases = table.cases.map((one) => ({ ...one, ...(one.refuses && { refuses: withoutNumber(one.refuses) }) }))
+  const cases = table.cases.map((one) => ({ ...one, ...(one.refuses && { refuses: withoutNumbers(one.refuses) }) }))
   for (const { laid, judge } of trials(kernel, { ...table, cases }, reference[kernel]))
     rows.push(...judge(await attempt(kernel, device, laid)))
   return rows
 }
 
-/** `labels: 12 in row 5` as a device says it: buffer and row. */
-function withoutNumber(message: RegExp): RegExp {
-  const parts = /(labels|distribution): .*?(row \d+)/.exec(message.source)
-  return parts === null ? message : new RegExp(`\\b${parts[1]}: .*\\b${parts[2]}\\b`)
+/** `labels: 12 in row 5` as a device says it: buffer and row; logits that come as a matrix of their own have its name. */
+function withoutNumbers({ source, flags }: RegExp): RegExp {
+  const parts = /(labels|distribution): .*?(row \d+)/.exec(source)
+  const said = parts === null ? source : `\\b${parts[1]}: .*\\b${parts[2]}\\b`
+  return new RegExp(said.replace(/(student|teacher): /, '$1\\w*: '), flags)
 }
 
 /** Make the call; what it threw, or null. The buffers of `laid` then hold what is on the device. */
