@@ -1,4 +1,4 @@
-import { type Tensor, type TensorMap, tensor, tensorMap } from '@imago/tensor'
+import { rng, type Tensor, type TensorMap, tensor, tensorMap } from '@imago/tensor'
 import fc from 'fast-check'
 import type { Matrix } from './oracle.js'
 
@@ -34,6 +34,17 @@ export const batches: fc.Arbitrary<Drawn> = fc
       labels: fc.array(label, { minLength: rows, maxLength: rows }),
       weights: fc.array(weight, { minLength: rows, maxLength: rows }),
     })
+  })
+
+/** Batches of 3 … 5 rows of normal numbers, for losses that are not smooth where logits are alike, which those above often are. */
+export const roughBatches: fc.Arbitrary<Drawn> = fc
+  .record({ rows: fc.integer({ min: 3, max: 5 }), classes: fc.integer({ min: 3, max: 6 }), seed: fc.nat() })
+  .map(({ rows, classes, seed }) => {
+    const random = rng(seed)
+    const draw = () =>
+      Array.from({ length: rows }, () => Array.from({ length: classes }, () => Math.fround(2 * random.normal())))
+    const weights = Array.from({ length: rows }, () => Math.fround(0.25 + random.uniform()))
+    return { student: draw(), teacher: draw(), labels: weights.map(() => random.integer(classes)), weights }
   })
 
 export const temperatures: fc.Arbitrary<number> = fc.constantFrom(0.5, 1, 2, 4, 20)

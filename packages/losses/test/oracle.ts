@@ -54,6 +54,91 @@ export function regressionValue(
   })
 }
 
+/** Σ w·T²·KL(q ‖ p) / Σ w. */
+export function reverseKlValue(student: Matrix, teacher: Matrix, t: number, weights?: readonly number[]): number {
+  return mean(student, undefined, weights, (z, row) => t * t * kl(softmax(z, t), softmax(teacher[row]!, t)))
+}
+
+/** Σ w·T²·[β·KL(p ‖ m) + (1 − β)·KL(q ‖ m)] / Σ w, m = β·p + (1 − β)·q. */
+export function jsdValue(
+  student: Matrix,
+  teacher: Matrix,
+  { temperature: t, beta }: { temperature: number; beta: number },
+  weights?: readonly number[],
+): number {
+  return mean(student, undefined, weights, (z, row) => {
+    const [q, p] = [softmax(z, t), softmax(teacher[row]!, t)]
+    const m = p.map((x, c) => beta * x + (1 - beta) * q[c]!)
+    return t * t * (beta * kl(p, m) + (1 - beta) * kl(q, m))
+  })
+}
+
+/** Σ w·T·½·Σ |q − p| / Σ w. */
+export function totalVariationValue(student: Matrix, teacher: Matrix, t: number, weights?: readonly number[]): number {
+  return mean(student, undefined, weights, (z, row) => {
+    const p = softmax(teacher[row]!, t)
+    return (t / 2) * softmax(z, t).reduce((sum, q, c) => sum + Math.abs(q - p[c]!), 0)
+  })
+}
+
+/** Σ w·T²·(α·TCKD + β·NCKD) / Σ w; label −1: 0. */
+export function dkdValue(
+  student: Matrix,
+  teacher: Matrix,
+  labels: readonly number[],
+  { temperature: t, alpha, beta }: { temperature: number; alpha: number; beta: number },
+  weights?: readonly number[],
+): number {
+  return mean(student, labels, weights, (z, row, label) => {
+    if (label === -1) return 0
+    const v = teacher[row]!
+    const [q, p] = [softmax(z, t)[label]!, softmax(v, t)[label]!]
+    const rest = (x: readonly number[]) =>
+      softmax(
+        x.filter((_, c) => c !== label),
+        t,
+      )
+    return t * t * (alpha * kl([p, 1 - p], [q, 1 - q]) + beta * kl(rest(v), rest(z)))
+  })
+}
+
+/** β·Σ w·(1 − ρ_row) / Σ w + γ·Σ_c (1 − ρ_c) / C. */
+export function distValue(
+  student: Matrix,
+  teacher: Matrix,
+  { temperature: t, beta, gamma }: { temperature: number; beta: number; gamma: number },
+  weights: readonly number[],
+): number {
+  const probabilities = (rows: Matrix): Matrix => rows.map((row) => softmax(row, t))
+  const [q, p] = [probabilities(student), probabilities(teacher)]
+  const inter = mean(
+    student,
+    undefined,
+    weights,
+    (_, r) =>
+      1 -
+      pearson(
+        q[r]!,
+        p[r]!,
+        q[r]!.map(() => 1),
+      ),
+  )
+  const column = (rows: Matrix, c: number) => rows.map((row) => row[c]!)
+  const intra = q[0]!.reduce((sum, _, c) => sum + 1 - pearson(column(q, c), column(p, c), weights), 0) / q[0]!.length
+  return beta * inter + gamma * intra
+}
+
+/** Pearson's correlation, weighted; 0 where one of the two does not vary. */
+function pearson(a: readonly number[], b: readonly number[], weights: readonly number[]): number {
+  const total = weights.reduce((sum, w) => sum + w, 0)
+  const average = (x: readonly number[]) => x.reduce((sum, value, i) => sum + weights[i]! * value, 0) / total
+  const centred = (x: readonly number[]) => x.map((value) => value - average(x))
+  const [x, y] = [centred(a), centred(b)]
+  const product = (u: number[], v: number[]) => u.reduce((sum, value, i) => sum + weights[i]! * value * v[i]!, 0)
+  const norms = Math.sqrt(product(x, x) * product(y, y))
+  return norms < 1e-20 ? 0 : product(x, y) / norms
+}
+
 /** Central differences of a float64 function of one matrix. */
 export function finiteDifferences(value: (student: Matrix) => number, student: Matrix, step: number = 1e-4): number[] {
   return student.flatMap((row, r) =>

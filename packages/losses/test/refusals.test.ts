@@ -1,6 +1,16 @@
 import { tensor, tensorMap, zeros } from '@imago/tensor'
 import { expect, test } from 'vitest'
-import { hardLabel, hardWeightOf, logitRegression, softTarget } from '../src/index.js'
+import {
+  dist,
+  dkd,
+  hardLabel,
+  hardWeightOf,
+  jsd,
+  logitRegression,
+  reverseKl,
+  softTarget,
+  totalVariation,
+} from '../src/index.js'
 import { type Drawn, outputs, targets } from './batches.js'
 
 const batch: Drawn = {
@@ -19,9 +29,10 @@ const batch: Drawn = {
 test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4' as unknown as number])(
   'T = %s is refused',
   (temperature) => {
-    expect(() => softTarget({ temperature })).toThrow(
-      expect.objectContaining({ code: 'ERR_ARGUMENT', argument: 'temperature' }),
-    )
+    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist])
+      expect(() => make({ temperature })).toThrow(
+        expect.objectContaining({ code: 'ERR_ARGUMENT', argument: 'temperature' }),
+      )
   },
 )
 
@@ -29,11 +40,22 @@ test.each([-0.1, 1.1, Number.NaN])('a = %s is refused', (hardWeight) => {
   expect(() => softTarget({ temperature: 1, hardWeight })).toThrow(/hardWeight/)
 })
 
+test.each([0, 1, -0.1, Number.NaN])('β = %s of a JSD is refused', (beta) => {
+  expect(() => jsd({ beta })).toThrow(/beta/)
+})
+
+test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('%s as a factor is refused', (factor) => {
+  expect(() => dkd({ temperature: 4, alpha: factor })).toThrow(/alpha/)
+  expect(() => dkd({ temperature: 4, beta: factor })).toThrow(/beta/)
+  expect(() => dist({ beta: factor })).toThrow(/beta/)
+  expect(() => dist({ gamma: factor })).toThrow(/gamma/)
+})
+
 test.each([-0.1, 1, Number.NaN])('ε = %s is refused', (smoothing) => {
   expect(() => hardLabel({ smoothing })).toThrow(/smoothing/)
 })
 
-test.each([softTarget({ temperature: 4 }), logitRegression()])(
+test.each([softTarget({ temperature: 4 }), logitRegression(), jsd(), dkd({ temperature: 4 }), dist()])(
   'a teacher of other classes is named as such',
   (loss) => {
     const other = { ...targets(batch), logits: zeros('float32', [2, 10]) }
@@ -65,7 +87,14 @@ test('NaN is refused with its row', () => {
       [1, Number.NaN, 2],
     ],
   }
-  for (const loss of [softTarget({ temperature: 4 }), hardLabel(), logitRegression()])
+  for (const loss of [
+    softTarget({ temperature: 4 }),
+    hardLabel(),
+    logitRegression(),
+    reverseKl(),
+    dkd({ temperature: 4 }),
+    dist(),
+  ])
     expect(() => loss.evaluate(outputs(bad.student), targets(bad))).toThrow(
       expect.objectContaining({ code: 'ERR_NUMERIC', message: expect.stringContaining('row 1') }),
     )
