@@ -58,18 +58,20 @@ function build() {
     return 'cmake-js is not installed (npm ci installs it)'
   }
   if (spawnSync('cmake', ['--version']).status !== 0) return 'CMake was not found'
-  const outcome = compile(cmakeJs, cuda)
+  const outcome = compile(cmakeJs, 'build', cuda)
   if (outcome.built) return emulation()
-  if (cuda !== 'auto' || !outcome.log.includes('imago: CUDA ')) return failed(outcome)
-  // nvcc was found, and may be what is broken.
-  const without = compile(cmakeJs, 'off')
+  const isCuda = /\.cu\b|nvcc/.test(firstError(outcome.log))
+  if (isCuda && cuda === 'on') return failed(outcome)
+  // An old build folder may be what is wrong, or an nvcc that was found and is broken.
+  const without = isCuda ? compile(cmakeJs, 'build', 'off') : compile(cmakeJs, 'rebuild', cuda)
   if (!without.built) return failed(outcome)
+  if (!isCuda) return emulation()
   console.warn(`native: no CUDA kernels: ${firstError(outcome.log)}; C++ only (all of it: IMAGO_CUDA=1 node build.mjs)`)
   return emulation()
 }
 
 /** Configures anew where the settings are others than those of the last build, and builds. */
-function compile(cmakeJs, cuda) {
+function compile(cmakeJs, command, cuda) {
   const folder = path.join(here, 'build')
   const stamp = path.join(folder, 'settings.json')
   const settings = { IMAGO_CUDA: cuda, IMAGO_CUDA_ARCHS: process.env.IMAGO_CUDA_ARCHS || '75-virtual;90' }
@@ -80,7 +82,7 @@ function compile(cmakeJs, cuda) {
   const isConfigured = existsSync(path.join(folder, 'CMakeCache.txt'))
   if (isConfigured && (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== asked))
     spawnSync('cmake', ['-U', 'CMAKE_CUDA_COMPILER', ...pairs.map((pair) => `-D${pair}`), folder], options)
-  const args = ['compile', '--directory', here, '--parallel', '2', ...pairs.map((pair) => `--CD${pair}`)]
+  const args = [command, '--directory', here, '--parallel', '2', ...pairs.map((pair) => `--CD${pair}`)]
   const run = spawnSync(process.execPath, [cmakeJs, ...args], options)
   const log = `${run.stdout ?? ''}${run.stderr ?? ''}${run.error?.message ?? ''}`
   const noCuda = /no CUDA kernels: .*/.exec(log)
@@ -96,7 +98,7 @@ function failed({ log }) {
 
 function firstError(log) {
   const lines = log.trim().split('\n')
-  return (lines.find((line) => /CMake Error|error:|not available|not found/.test(line)) ?? lines.at(-1)).trim()
+  return (lines.find((line) => /CMake Error|error:|FAILED:|not available|not found/.test(line)) ?? lines.at(-1)).trim()
 }
 
 /** Where --emulation asks for it. The addon is built whether or not this can be. */

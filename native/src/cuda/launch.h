@@ -10,6 +10,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#ifndef IMAGO_CUDA_EMULATION
+#define IMAGO_CUDA_EMULATION 0
+#endif
+
 /** 0 in files of the host, which may include this too. */
 #if defined(__CUDACC__) || IMAGO_CUDA_EMULATION
 #define IMAGO_DEVICE_CODE 1
