@@ -8,14 +8,14 @@ import path from 'node:path'
 const addon = createRequire(import.meta.url)(path.join(import.meta.dirname, '../build/Release/imago_native.node'))
 const isas = process.argv.length > 2 ? process.argv.slice(2) : [addon.info().isa]
 
-/** The best of some rounds: time of one call in nanoseconds (other processes only ever add); a round lasts about 20 ms. */
+/** The best of many short rounds: time of one call in nanoseconds. Other processes only ever add, and rarely to all of them. */
 function time(call) {
   for (let i = 0; i < 3; i++) call()
   const start = process.hrtime.bigint()
   call()
   const once = Number(process.hrtime.bigint() - start)
-  const repeats = Math.max(1, Math.min(100_000, Math.round(2e7 / once)))
-  const rounds = Array.from({ length: 9 }, () => {
+  const repeats = Math.max(1, Math.min(10_000, Math.round(2e6 / once)))
+  const rounds = Array.from({ length: 99 }, () => {
     const begin = process.hrtime.bigint()
     for (let i = 0; i < repeats; i++) call()
     return Number(process.hrtime.bigint() - begin) / repeats

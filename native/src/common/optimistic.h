@@ -3,7 +3,7 @@
 // It computes q − p as a difference of two float32 probabilities and KL from Σ p·log(p/q), which loses digits where p and q
 // nearly agree. So every row is judged before anything is written, and one that fails goes the careful way (soft_block.h):
 //   - the largest |q − p| is at least `apart` of the largest probability: what rounding leaves of it is 1e-5 or better;
-//   - KL is at least `divergent`: its rounding errors, about 1e-7, stay below the tolerance;
+//   - KL is large enough for its rounding errors, which are those of the exponential of the most probable class (`is_divergent`);
 //   - in a long row, no logit exceeds the reference by more than 2^`above`: the reference is the largest of the first few
 //     logits, which saves a sweep for the maximum;
 //   - everything is finite: NaN, infinities and classes that the student excludes are the careful way's.
@@ -16,13 +16,14 @@
 namespace imago::IMAGO_ISA {
 
 inline constexpr float apart = 0.05f;
-inline constexpr float divergent = 0.02f;
+/** The same for the sum of soft and hard gradient, of which either has been rounded. */
+inline constexpr float cancelling = 0.4f;
 inline constexpr float above = 8;
 /** Exponents of 2 are cut off here: 2^−400 is 0, and 0·(−400) is not NaN. */
 inline constexpr float below = -400;
-/** Temperatures at which exponents of usual logits and their products with T stay within float32. */
+/** Temperatures at which exponents of usual logits stay within float32, and beyond which T² asks for more digits of KL. */
 inline constexpr double coolest = 1e-3;
-inline constexpr double warmest = 1e3;
+inline constexpr double warmest = 20;
 
 /** e^z from e^(z/T): at T = 1, 2 and 4 a power, which is cheaper than another exponential and no less exact. */
 enum class Hard : int { none, first, second, fourth, separate };
@@ -108,6 +109,12 @@ struct SoftLoss {
   double hard_factor;  // of softmax(z) − onehot(y)
 };
 
+/**
+ * KL ± 3e-7·(the largest probability): below this the error is no longer 1e-7 + 1e-6·KL. Where no class stands out errors of many
+ * exponentials average out.
+ */
+IMAGO_INLINE F divergent(F most) { return max(all(0.02f), most * 0.4f - 0.1f); }
+
 /** Scratch of one long row. */
 struct RowScratch {
   float* student;
@@ -116,6 +123,13 @@ struct RowScratch {
   __attribute__((always_inline)) RowScratch(float* memory, size_t floats)
       : student(memory), teacher(memory + floats), hard(memory + 2 * floats) {}
 };
+
+/**
+ * So many terms are added in plain float32 before the sum moves into a compensated one. Every addition to a sum that holds the row's
+ * dominant class loses up to 6e-8 of it.
+ */
+inline constexpr size_t long_run = 16;
+inline constexpr size_t short_run = 4;
 
 /** How far ahead of the sweep the next logits are asked for, in floats. */
 inline constexpr size_t ahead = 1024;
@@ -161,8 +175,8 @@ IMAGO_INLINE RowSums sweep(const float* z, const typename Source::Element* v, si
     }
   };
   const size_t whole = classes / W * W;
-  for (size_t first = 0; first < whole; first += 2 * sum_block * W) {
-    const size_t end = first + 2 * sum_block * W < whole ? first + 2 * sum_block * W : whole;
+  for (size_t first = 0; first < whole; first += 2 * long_run * W) {
+    const size_t end = first + 2 * long_run * W < whole ? first + 2 * long_run * W : whole;
     size_t i = first;
     for (; i + 2 * W <= end; i += 2 * W) {
       for (size_t line = 0; line < 2 * W; line += 16) {
@@ -246,9 +260,9 @@ IMAGO_INLINE bool optimistic_row(const SoftLoss<Source>& loss, const Rows& rows,
   if (!(sums.student_max <= above && sums.teacher_max <= above && sums.student > 0 && sums.teacher > 0)) return false;
   if (hard == Hard::separate && !(loss.temperature * static_cast<double>(sums.student_max) <= 60)) return false;
   const double divergence = sums.divergence();
-  if (!(divergence >= divergent && divergence < __builtin_inf())) return false;
   const float q = static_cast<float>(1 / sums.student), p = static_cast<float>(1 / sums.teacher);
   const F most = max(exp2_below(all(sums.student_max)) * q, exp2_below(all(sums.teacher_max)) * p);
+  if (!(divergence >= static_cast<double>(divergent(most)[0]) && divergence < __builtin_inf())) return false;
   if (gradient != nullptr && !is_apart(s, n, q, p, apart * most[0])) return false;
 
   const double share = rows.share[0];
@@ -311,28 +325,19 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   if (!student.holds(student_max) || !teacher.holds(teacher_max)) return false;
   if (hard == Hard::separate && !own.holds(student_max)) return false;
 
-  // Plain sums of a few classes, then of those sums: rounding errors stay near that of one addition.
-  struct Sums {
-    F student{}, teacher{}, cross{}, others{};
-    __attribute__((always_inline)) void add(const Sums& more) {
-      student += more.student;
-      teacher += more.teacher;
-      cross += more.cross;
-      others += more.others;
-    }
-  } sums;
-  F label_mass{}, label_exponent{};
-  for (size_t first = 0; first < classes; first += 16) {
-    const size_t end = first + 16 < classes ? first + 16 : classes;
-    Sums part;
+  Sum student_total, teacher_total;
+  F cross_total{}, others_total{}, label_mass{}, label_exponent{};
+  for (size_t first = 0; first < classes; first += short_run) {
+    const size_t end = first + short_run < classes ? first + short_run : classes;
+    F student_part{}, teacher_part{}, cross{}, others{};
     for (size_t c = first; c < end; c++) {
       const F logit = load(z + c * W);
       const F y = student(logit);
       const F x = max(all(below), teacher(load(v + c * W)));
       const F a = exp2_below(y), b = exp2_below(x);
-      part.student += a;
-      part.teacher += b;
-      part.cross = fma(b, x - y, part.cross);
+      student_part += a;
+      teacher_part += b;
+      cross = fma(b, x - y, cross);
       store(z + c * W, a);
       store(v + c * W, b);
       if constexpr (hard != Hard::none) {
@@ -340,24 +345,28 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
         const F mass = hard == Hard::separate ? exp2_below(exponent) : power_of<hard>(a);
         if constexpr (hard == Hard::separate) store(e + c * W, mass);
         const I is_label = Narrow::classes_of(c) == rows.label;
-        part.others += select(is_label, F{}, mass);
+        others += select(is_label, F{}, mass);
         label_mass = select(is_label, mass, label_mass);
         label_exponent = select(is_label, exponent, label_exponent);
       }
     }
-    sums.add(part);
+    student_total.add(student_part);
+    teacher_total.add(teacher_part);
+    cross_total += cross;
+    others_total += others;
   }
-  const F divergence = fma(all(ln2), sums.cross / sums.teacher, log(sums.student / sums.teacher));
-  // Written so that NaN fails too.
-  if (any(~((divergence >= divergent) & (divergence < infinity)))) return false;
+  const F student_sum = student_total.value(), teacher_sum = teacher_total.value();
+  const F divergence = fma(all(ln2), cross_total / teacher_sum, log(student_sum / teacher_sum));
+  // The largest exponential is 1. Written so that NaN fails too.
+  const F enough = divergent(1.0f / min(student_sum, teacher_sum));
+  if (any(~((divergence >= enough) & (divergence < infinity)))) return false;
 
   const I labelled = rows.label >= 0;
-  const F total = sums.others + label_mass;
+  const F total = others_total + label_mass;
   if (batch.gradient != nullptr) {
-    const F factor = rows.weight_times(loss.soft_factor);
-    const F q = factor / sums.student, p = factor / sums.teacher;
-    const F hard_scale = select(labelled, rows.weight_times(loss.hard_factor) / total, F{});
-    const F at_label = sums.others * hard_scale;
+    const F q = rows.weight_over(loss.soft_factor, student_sum), p = rows.weight_over(loss.soft_factor, teacher_sum);
+    const F hard_scale = hard == Hard::none ? F{} : select(labelled, rows.weight_over(loss.hard_factor, total), F{});
+    const F at_label = others_total * hard_scale;
     F soft_largest{}, largest{};
     for (size_t c = 0; c < classes; c++) {
       const F a = load(z + c * W);
@@ -372,7 +381,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
       store(v + c * W, g);
     }
     // With few classes the two terms may cancel in all of them.
-    const F least = max(max(q, p), at_label) * apart;
+    const F least = max(max(q, p) * apart, max(soft_largest, at_label) * cancelling);
     if (any(~((soft_largest >= max(q, p) * apart) & (hard == Hard::none ? ~I{} : largest >= least)))) return false;
     const RowPointers<float> gradient(batch.gradient, rows, classes);
     Narrow::unstage(gradient.row, rows.count, classes, [&](size_t c) { return load(v + c * W); });
@@ -381,7 +390,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   const I counts = iota() < all_int(static_cast<int32_t>(rows.count));
   terms.first += sum_in_double(select(counts, rows.weight * divergence, F{}));
   if constexpr (hard != Hard::none) {
-    F hard_loss = log1p(sums.others / label_mass);
+    F hard_loss = log1p(others_total / label_mass);
     const I is_tiny = label_mass < all(0x1p-100f);
     if (any(is_tiny)) hard_loss = select(is_tiny, log(total) - label_exponent * ln2, hard_loss);
     terms.second += sum_in_double(select(counts & labelled, rows.weight * hard_loss, F{}));

@@ -45,4 +45,24 @@ IMAGO_INLINE void parallel(size_t items, Chunks chunks, Task task) {
       &context);
 }
 
+/** How many elements, below W, lie before the next whole vector in memory; at most `most`. */
+IMAGO_INLINE size_t elements_to_alignment(const float* p, size_t most) {
+  const size_t lead = (0 - reinterpret_cast<uintptr_t>(p)) % sizeof(F) / sizeof *p;
+  return lead < most ? lead : most;
+}
+
+/**
+ * Calls visit(i, count) with count ≤ W for all of [first, end), so that x + i is aligned but for the first: JavaScript's memory is
+ * aligned to 16 bytes, and a vector that crosses a cache line costs two accesses. For element-wise work, whose results do
+ * not depend on the cut.
+ */
+template <class Visit>
+IMAGO_INLINE void each_vector(const float* x, size_t first, size_t end, Visit visit) {
+  size_t i = first;
+  const size_t lead = elements_to_alignment(x + first, end - first);
+  if (lead != 0) visit(i, lead);
+  for (i += lead; i + W <= end; i += W) visit(i, W);
+  if (i < end) visit(i, end - i);
+}
+
 }  // namespace imago::IMAGO_ISA

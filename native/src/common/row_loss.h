@@ -92,11 +92,12 @@ struct Rows {
   int32_t labels[W];
   F weight;
   I label;
-  /** w/Σw times a factor, rounded once. */
-  __attribute__((always_inline)) F weight_times(double factor) const {
-    float products[W];
-    for (size_t i = 0; i < W; i++) products[i] = static_cast<float>(share[i] * factor);
-    return load(products);
+  /** w/Σw times a factor over a sum, rounded once. */
+  __attribute__((always_inline)) F weight_over(double factor, F sums) const {
+    float quotients[W], divisors[W];
+    store(divisors, sums);
+    for (size_t i = 0; i < W; i++) quotients[i] = static_cast<float>(share[i] * factor / static_cast<double>(divisors[i]));
+    return load(quotients);
   }
 };
 

@@ -6,7 +6,7 @@
 namespace imago::IMAGO_ISA {
 
 /** So many vectors are summed in plain float32 before the sum moves into a compensated one. */
-inline constexpr size_t sum_block = 64;
+inline constexpr size_t sum_block = 8;
 
 /** Runs step(i) for i in [0, n) and hands over after every `sum_block` steps: flush(). */
 template <class Step, class Flush>
@@ -57,17 +57,48 @@ IMAGO_INLINE F exponentials(const float* x, size_t n, F max, float scale, float*
  */
 struct Comparison {
   F divergence;
-  /** q − p = difference[i]·scale − teacher[i]·shift, with the arrays that `compare` left in its scratch. */
-  F scale;
-  F shift;
+  /** q − p = (difference[i] − teacher[i]·excess)/sum, with the arrays that `compare` left in its scratch. */
+  F sum;
+  F excess;
 };
+
+/**
+ * Where one class has most of the teacher's mass, its q − p is what the other classes leave: −Σ of theirs, which keeps the digits
+ * that 1 − 1 would lose. The class is patched in the arrays of `compare`; with two largest logits there is none.
+ */
+template <class Layout>
+IMAGO_INLINE void settle_dominant(const float* v, size_t n, F v_max, F excess, I is_dominated, float* difference, float* teacher) {
+  Sum differences, masses;
+  F count{}, difference_part{}, mass_part{};
+  const auto is_top = [&](size_t i) __attribute__((always_inline)) { return load(v + i * W) == v_max; };
+  in_blocks(
+      n,
+      [&](size_t i) {
+        difference_part += select(is_top(i), F{}, load(difference + i * W));
+        mass_part += select(is_top(i), F{}, load(teacher + i * W));
+        count += select(is_top(i), all(1.0f), F{});
+      },
+      [&] {
+        differences.add(difference_part);
+        masses.add(mass_part);
+        difference_part = mass_part = F{};
+      });
+  const I settled = is_dominated & (Layout::sum(count) == 1.0f);
+  const F left = Layout::sum(masses.value()) * excess - Layout::sum(differences.value());
+  for (size_t i = 0; i < n; i++) {
+    const I here = is_top(i) & settled;
+    if (!any(here)) continue;
+    store(difference + i * W, select(here, left, load(difference + i * W)));
+    store(teacher + i * W, select(here, F{}, load(teacher + i * W)));
+  }
+}
 
 /**
  * student, teacher: e^((x − max)/T) with their sums, as `exponentials` left them; student becomes `difference`.
  * z, v: the staged logits with their maxima.
  */
 template <class Layout>
-IMAGO_INLINE Comparison compare(const float* z, const float* v, size_t n, F z_max, F v_max, float* student, const float* teacher,
+IMAGO_INLINE Comparison compare(const float* z, const float* v, size_t n, F z_max, F v_max, float* student, float* teacher,
                                 F student_sum, F teacher_sum, Temperature temperature) {
   // ln(q/p) = ((z − v) − offset)/T. An offset that is wrong by rounding is put right by `excess` below.
   const Pair max_difference = two_difference(z_max, v_max);
@@ -109,8 +140,9 @@ IMAGO_INLINE Comparison compare(const float* z, const float* v, size_t n, F z_ma
     }
     // ln(1 + e) − e, for e of the order of rounding errors.
     const F correction = e * e * (e * (1.0f / 3) - 0.5f);
-    const F scale = 1.0f / (teacher_sum * (1.0f + e));
-    return {max(F{}, summed + correction), scale, e * scale};
+    const I is_dominated = teacher_sum < all(2.0f);
+    if (any(is_dominated)) settle_dominant<Layout>(v, n, v_max, e, is_dominated, student, teacher);
+    return {max(F{}, summed + correction), teacher_sum * (1.0f + e), e};
   }
 }
 

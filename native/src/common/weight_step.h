@@ -9,6 +9,14 @@
 
 namespace imago::IMAGO_ISA {
 
+/** Lane l of the result is lane (l + by) mod W, by ≤ W. */
+IMAGO_INLINE F rotated(F x, size_t by) {
+  float twice[2 * W];
+  store(twice, x);
+  store(twice + W, x);
+  return load(twice + by);
+}
+
 /** Where the new weights go. */
 template <bool copied>
 struct Weights {
@@ -39,9 +47,7 @@ struct WeightStep {
 
   void elements(size_t n) const {
     parallel(n, Chunks::of(n, 1, 16), [&](size_t, size_t first, size_t end) {
-      size_t i = first;
-      for (; i + W <= end; i += W) update(i, W);
-      if (i < end) update(i, end - i);
+      each_vector(weights.parameter, first, end, [&](size_t i, size_t count) { update(i, count); });
     });
   }
 
@@ -50,21 +56,21 @@ struct WeightStep {
     parallel(count, Chunks::of(count, columns, 1), [&](size_t, size_t first, size_t end) {
       for (size_t r = first; r < end; r++) {
         const size_t start = r * columns;
+        // Lane l sums the columns lead + l, lead + l + W, …: the squares of the lead stand in the last lanes.
+        const size_t lead = elements_to_alignment(weights.parameter + start, columns);
         Sum squares;
-        size_t c = 0;
-        for (; c + W <= columns; c += W) {
-          const F w = update(start + c, W);
-          squares.add(w * w);
+        if (lead != 0 && lead < columns) {
+          const F w = update(start, lead);
+          squares.add(rotated(w * w, lead));
         }
-        if (c < columns) {
-          const F w = update(start + c, columns - c);
+        each_vector(weights.parameter, start + (lead < columns ? lead : 0), start + columns, [&](size_t i, size_t lanes) {
+          const F w = update(i, lanes);
           squares.add(w * w);
-        }
-        const double squared = static_cast<double>(sum_of(squares.value()));
+        });
+        const double squared = static_cast<double>(sum_of(rotated(squares.value(), lead < columns ? W - lead : W)));
         if (!(squared > limit)) continue;
         const F factor = all(static_cast<float>(__builtin_sqrt(limit / squared)));
-        for (c = 0; c + W <= columns; c += W) weights.scale(start + c, W, factor);
-        if (c < columns) weights.scale(start + c, columns - c, factor);
+        each_vector(weights.parameter, start, start + columns, [&](size_t i, size_t lanes) { weights.scale(i, lanes, factor); });
       }
     });
   }
@@ -105,9 +111,13 @@ struct WeightStep {
   }
 
   void columns(size_t rows, size_t count, double limit) const {
-    const Chunks stripes{(count + Stripe::columns - 1) / Stripe::columns, Stripe::columns};
-    parallel(count, stripes, [&](size_t, size_t first, size_t end) {
-      const size_t width = end - first;
+    // The columns before the first aligned one are a stripe of their own, where that helps in every row.
+    const size_t lead = count % W == 0 ? elements_to_alignment(weights.parameter, count) : 0;
+    const size_t stripes = 1 + (count - lead + Stripe::columns - 1) / Stripe::columns;
+    parallel(stripes, Chunks{stripes, 1}, [&](size_t, size_t s, size_t) {
+      const size_t first = s == 0 ? 0 : lead + (s - 1) * Stripe::columns;
+      const size_t width = s == 0 ? lead : count - first < Stripe::columns ? count - first : Stripe::columns;
+      if (width == 0) return;
       Stripe stripe;
       update_stripe(rows, count, first, width, stripe);
 

@@ -7,12 +7,8 @@ namespace {
 
 /** Calls convert(i, count) for every `count` ≤ W elements from i on. */
 template <class Convert>
-IMAGO_INLINE int each(size_t n, Convert convert) {
-  parallel(n, Chunks::of(n, 1, 16), [&](size_t, size_t first, size_t end) {
-    size_t i = first;
-    for (; i + W <= end; i += W) convert(i, W);
-    if (i < end) convert(i, end - i);
-  });
+IMAGO_INLINE int each(const float* single, size_t n, Convert convert) {
+  parallel(n, Chunks::of(n, 1, 16), [&](size_t, size_t first, size_t end) { each_vector(single, first, end, convert); });
   return 0;
 }
 
@@ -28,10 +24,10 @@ IMAGO_KERNEL(convert_half) {
   const bool encode = call->scalars[2] != 0;
   if (type != 1 && type != 2) return refuse(call, "halfType must be 1 (float16) or 2 (bfloat16), got %g", type);
   if (encode && type == 1)
-    return each(n, [&](size_t i, size_t count) { store_words(half + i, count, to_float16(load_lanes(single + i, count))); });
+    return each(single, n, [&](size_t i, size_t count) { store_words(half + i, count, to_float16(load_lanes(single + i, count))); });
   if (encode)
-    return each(n, [&](size_t i, size_t count) { store_words(half + i, count, to_bfloat16(load_lanes(single + i, count))); });
+    return each(single, n, [&](size_t i, size_t count) { store_words(half + i, count, to_bfloat16(load_lanes(single + i, count))); });
   if (type == 1)
-    return each(n, [&](size_t i, size_t count) { store_lanes(single + i, count, from_float16(load_words(half + i, count))); });
-  return each(n, [&](size_t i, size_t count) { store_lanes(single + i, count, from_bfloat16(load_words(half + i, count))); });
+    return each(single, n, [&](size_t i, size_t count) { store_lanes(single + i, count, from_float16(load_words(half + i, count))); });
+  return each(single, n, [&](size_t i, size_t count) { store_lanes(single + i, count, from_bfloat16(load_words(half + i, count))); });
 }

@@ -11,14 +11,10 @@ IMAGO_KERNEL(ema) {
   if (!(decay >= 0 && decay <= 1)) return refuse(call, "decay must be in [0, 1], got %g", decay);
   const F share = all(static_cast<float>(1 - decay));
   parallel(n, Chunks::of(n, 1, 16), [&](size_t, size_t first, size_t end) {
-    size_t i = first;
-    for (; i + W <= end; i += W) {
-      const F a = load(average + i);
-      store(average + i, fma(load(x + i) - a, share, a));
-    }
-    if (i == end) return;
-    const F a = load_part(average + i, end - i, 0);
-    store_part(average + i, end - i, fma(load_part(x + i, end - i, 0) - a, share, a));
+    each_vector(average, first, end, [&](size_t i, size_t count) {
+      const F a = load_lanes(average + i, count);
+      store_lanes(average + i, count, fma(load_lanes(x + i, count) - a, share, a));
+    });
   });
   return 0;
 }

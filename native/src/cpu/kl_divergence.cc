@@ -28,9 +28,8 @@ struct KlDivergence {
     terms.add(sums);
     if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
-    const F factor = rows.weight_times(loss.soft_factor);
-    const F scale = soft.comparison.scale * factor;
-    const F shift = soft.comparison.shift * factor;
+    const F scale = rows.weight_over(loss.soft_factor, soft.comparison.sum);
+    const F shift = soft.comparison.excess * scale;
     Layout::unstage(gradient.row, rows.count, batch.classes, [&](size_t i) {
       return load(s.difference + i * W) * scale - load(s.teacher + i * W) * shift;
     });

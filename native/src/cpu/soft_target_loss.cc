@@ -15,7 +15,7 @@ IMAGO_INLINE I cancels(size_t classes, Soft soft, HardPart hard) {
     parts = max(parts, max(abs(a), abs(b)));
     sums = max(sums, abs(a + b));
   }
-  return sums < parts * apart;
+  return sums < parts * cancelling;
 }
 
 /** The gradient of row i of a block in float64. */
@@ -66,9 +66,8 @@ void careful_block(const SoftLoss<Source>& loss, const Rows& rows, float* memory
   if (batch.gradient == nullptr) return;
 
   const RowPointers<float> gradient(batch.gradient, rows, classes);
-  const F factor = rows.weight_times(loss.soft_factor);
-  const F scale = soft.comparison.scale * factor;
-  const F shift = soft.comparison.shift * factor;
+  const F scale = rows.weight_over(loss.soft_factor, soft.comparison.sum);
+  const F shift = soft.comparison.excess * scale;
   const auto soft_gradient = [&](size_t i) {
     return load(s.difference + i * W) * scale - load(s.teacher + i * W) * shift;
   };
@@ -76,7 +75,7 @@ void careful_block(const SoftLoss<Source>& loss, const Rows& rows, float* memory
     Layout::unstage(gradient.row, rows.count, classes, soft_gradient);
     return;
   }
-  const F hard_factor = select(rows.label >= 0, rows.weight_times(loss.hard_factor), F{});
+  const F hard_factor = select(rows.label >= 0, rows.weight_over(loss.hard_factor, all(1.0f)), F{});
   const F hard_scale = hard.scale * hard_factor;
   const F at_label = hard.label_difference * hard_factor;
   const auto hard_gradient = [&](size_t i) {

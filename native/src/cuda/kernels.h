@@ -19,4 +19,6 @@
   X(dropout)                  \
   X(gaussian_noise)           \
   X(jitter)                   \
-  X(convert_half)
+  X(convert_half)             \
+  X(top_k)                    \
+  X(covariance)

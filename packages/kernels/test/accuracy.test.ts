@@ -22,6 +22,11 @@ const situation = fc.record({
   /** How far the label's class stands out in both: a sure teacher and a sure student. */
   lead: fc.constantFrom(0, 0, 3, 9, 20),
   hardWeight: fc.constantFrom(0, 0.1, 0.5, 1),
+  /** The classes that there are: all, the first ones (a padded vocabulary), or some. */
+  mask: fc.constantFrom('all', 'all', 'first', 'some'),
+  /** Rows that are left out by weight. */
+  weighted: fc.boolean(),
+  teacher: fc.constantFrom(0, 0, 2),
   seed: fc.nat(),
 })
 
@@ -32,14 +37,26 @@ function caseOf(s: typeof situation extends fc.Arbitrary<infer T> ? T : never): 
     name,
     make: () => {
       const random = drawFor(name)
-      const teacher = normals(random, rows * s.classes, s.scale)
-      const labels = Int32Array.from({ length: rows }, () => random.integer(s.classes))
-      for (let r = 0; r < rows; r++) teacher[r * s.classes + labels[r]!]! += s.lead
-      const student = teacher.map((v) => v + s.offset + s.distance * s.scale * random.normal())
+      const count = Math.max(1, Math.ceil(s.classes * 0.7))
+      const isClass = (c: number): boolean => s.mask === 'all' || (s.mask === 'first' ? c < count : c % 3 !== 1)
+      const classMask = s.mask === 'all' ? null : Uint8Array.from({ length: s.classes }, (_, c) => Number(isClass(c)))
+      const full = normals(random, rows * s.classes, s.scale)
+      const labels = Int32Array.from({ length: rows }, () => {
+        const label = random.integer(s.classes)
+        return isClass(label) ? label : 0
+      })
+      for (let r = 0; r < rows; r++) full[r * s.classes + labels[r]!]! += s.lead
+      const student = full.map((v, i) =>
+        isClass(i % s.classes) ? v + s.offset + s.distance * s.scale * random.normal() : Number.NaN,
+      )
+      // The upper halves of the numbers are bfloat16.
+      const teacher = s.teacher === 0 ? full : Uint16Array.from(new Uint32Array(full.buffer), (bits) => bits >>> 16)
+      const weights = s.weighted ? Float32Array.from({ length: rows }, (_, r) => (r % 4 === 1 ? 0 : 0.5 + r)) : null
       const gradient = new Float32Array(student.length).fill(Number.NaN)
+      const hard = s.hardWeight > 0 ? labels : null
       return {
-        buffers: [student, teacher, s.hardWeight > 0 ? labels : null, null, gradient, new Float64Array(3), null],
-        scalars: [rows, s.classes, s.temperature, s.hardWeight, -100, 0],
+        buffers: [student, teacher, hard, weights, gradient, new Float64Array(3), classMask],
+        scalars: [rows, s.classes, s.temperature, s.hardWeight, -100, s.teacher],
       }
     },
   }
