@@ -38,8 +38,14 @@ __global__ void __launch_bounds__(threads) weigh_rows(Batch batch, size_t size, 
       report(batch.status, batch.weights_at, Problem::bad_weight, r);
       continue;
     }
-    if (batch.labels != nullptr && batch.labels[r] != -1 && batch.label(r) < 0)
-      report(batch.status, batch.labels_at, Problem::not_a_class, r);
+    if (batch.labels != nullptr && batch.labels[r] != -1 && batch.label(r) < 0) {
+      bool any_class = false;
+      for (int c = 0; c < batch.classes && !any_class; c++) any_class = batch.is_class(c);
+      if (any_class)
+        report(batch.status, batch.labels_at, Problem::not_a_class, r);
+      else
+        report(batch.status, batch.mask_at, Problem::no_class, r);
+    }
     sum[0] += static_cast<double>(weight);
   }
   team.sum(sum);
@@ -83,13 +89,14 @@ __global__ void __launch_bounds__(threads) write_result(const Terms* losses, siz
     how.result[0] = sum[0];
     return;
   }
-  const double a = how.hard_weight;
-  const double soft = how.temperature * (how.temperature * sum[0]);
-  const double hard = sum[1];
-  // A term with the factor 0 is not there: 0·∞ would be NaN.
-  how.result[0] = (a < 1 ? (1 - a) * soft : 0) + (a > 0 ? a * hard : 0);
-  how.result[1] = soft;
-  how.result[2] = hard;
+  double value = 0;
+  for (int i = 0; i < 2; i++) {
+    const double term = how.root[i] * (how.root[i] * sum[i]);
+    // A term with the factor 0 is not there: 0·∞ would be NaN.
+    if (how.factor[i] > 0) value += how.factor[i] * term;
+    how.result[1 + i] = term;
+  }
+  how.result[0] = value;
 }
 
 }  // namespace

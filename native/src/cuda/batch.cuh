@@ -59,11 +59,14 @@ struct Batch {
 /** How the two sums become the call's result. */
 struct Finish {
   double* result;
-  int count;  // 1: [first]; 3: [(1 − a)·soft + a·hard, soft = T²·first, hard = second]
-  double temperature = 1;
-  double hard_weight = 0;
+  int count;                // 1: [first]; 3: [Σ factor·term, terms]
+  double root[2] = {1, 1};  // a term is root·(root·sum): a square of its own could overflow
+  double factor[2] = {1, 0};
 };
-
+/** [(1 − a)·soft + a·hard, soft = T²·first, hard = second]. */
+inline Finish soft_and_hard(double* result, double temperature, double hard_weight) {
+  return {result, 3, {temperature, 1}, {1 - hard_weight, hard_weight}};
+}
 
 /** The largest number of classes: positions in a row are 32-bit on the device. */
 constexpr size_t max_classes = size_t{1} << 30;

@@ -27,6 +27,15 @@ struct Contribution {
 /** Where |u| is below, p and q are compared by u, elsewhere by what they are. */
 constexpr double close = 0.3;
 
+/** Σ p·(eᵘ − 1 − u), which is Σ p·ln(p/q) plus Σ (q − p) = 0. h = 1 − p/q. */
+struct KullbackLeibler {
+  __device__ __forceinline__ Contribution at(const Point& x) const {
+    if (::fabs(x.u) < close) return {x.p * expm1_minus(x.u), x.p * ::expm1(x.u)};
+    const double difference = x.q - x.p;
+    return {x.p == 0 ? x.q : difference - x.p * x.u, difference};
+  }
+};
+
 /** Σ q·(e⁻ᵘ − 1 + u). h = u. Infinite where the teacher excludes mass of q: then h = 1 on those classes, the way out of there. */
 struct ReverseKullbackLeibler {
   __device__ __forceinline__ Contribution at(const Point& x) const {

@@ -10,6 +10,9 @@
   X(reverse_kl)               \
   X(js_divergence)            \
   X(total_variation)          \
+  X(dkd)                      \
+  X(dist)                     \
+  X(top_k_soft_target_loss)   \
   X(linear_soft_target_loss)  \
   X(sgd)                      \
   X(adamw)                    \

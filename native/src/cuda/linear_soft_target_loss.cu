@@ -195,7 +195,7 @@ int run(const imago_call* call) {
       then([&] { return cudaMemsetAsync(gradients.weight, 0, classes * student.depth * sizeof(float), stream(call)); });
     if (gradients.bias != nullptr) then([&] { return cudaMemsetAsync(gradients.bias, 0, classes * sizeof(float), stream(call)); });
     if (error != cudaSuccess) return done(call, error);
-    return finish(call, batch, 0, {buffer<double>(call, 12), 3, call->scalars[4], call->scalars[5]});
+    return finish(call, batch, 0, soft_and_hard(buffer<double>(call, 12), call->scalars[4], call->scalars[5]));
   }
   then([&] {
     return launch(mark_rows, dim3(static_cast<unsigned>((rows + look_threads - 1) / look_threads)), dim3(look_threads), 0, stream(call), batch,
@@ -221,7 +221,7 @@ int run(const imago_call* call) {
     then([&] { return products(student, gradients, chunks, first, n, classes, stream(call)); });
   }
   if (error != cudaSuccess) return done(call, error);
-  return finish(call, batch, units, {buffer<double>(call, 12), 3, call->scalars[4], call->scalars[5]});
+  return finish(call, batch, units, soft_and_hard(buffer<double>(call, 12), call->scalars[4], call->scalars[5]));
 }
 
 template <class StudentSource>

@@ -195,17 +195,27 @@ struct Stream {
   }
 };
 
+/** An operation whose maxima, z_max and v_max, are those of all classes but the label has a member of this name. */
+template <class Op>
+constexpr bool leaves_label_out = requires { Op::leaves_label_out; };
+template <class Op>
+__device__ __forceinline__ int label_left_out(const Batch& batch, size_t r) {
+  if constexpr (leaves_label_out<Op>) return batch.label(r);
+  return -1;
+}
+
 /** The largest numbers of a row, and whether any is not what it must be or beyond the limit of the operation. */
 struct Extent {
   float z_max = -infinity();
   float v_max = -infinity();
   bool odd = false;
   template <class Op>
-  __device__ __forceinline__ void see(const Op& op, float z, float v) {
-    z_max = fmaxf(z_max, z);
+  __device__ __forceinline__ void see(const Op& op, bool is_label, float z, float v) {
+    const bool counts = !(leaves_label_out<Op> && is_label);
+    if (counts) z_max = fmaxf(z_max, z);
     odd |= !(fabsf(z) <= op.limit);
     if constexpr (Op::two) {
-      v_max = fmaxf(v_max, v);
+      if (counts) v_max = fmaxf(v_max, v);
       odd |= Op::teacher_expects == Expect::distribution ? !(v >= 0 && v < infinity()) : !(fabsf(v) <= op.limit);
     }
   }
@@ -316,7 +326,8 @@ __global__ void __launch_bounds__(32 * warp_rows_per_block, register_blocks(coun
     if (batch.counts(r)) {
       Registers<Op, count> store(batch, r, team.rank());
       Extent extent;
-      store.look([&](int, float z, float v) { extent.see(op, z, v); });
+      const int label = label_left_out<Op>(batch, r);
+      store.look([&](int c, float z, float v) { extent.see(op, c == label, z, v); });
       extent.share(team);
       terms = run_row(op, batch, r, extent, team, store);
     } else if (batch.gradient != nullptr) {
@@ -366,6 +377,7 @@ __global__ void __launch_bounds__(slice_threads, 3) rows_in_shared(Op op, Batch 
     const Element* const teacher = Op::two ? static_cast<const Element*>(batch.teacher) + r * batch.classes + begin : nullptr;
     Store store(memory, stored, student, teacher, begin, n, batch.mask);
     Extent extent;
+    const int label = label_left_out<Op>(batch, r);
     if constexpr (has_bulk) {
       __shared__ BulkBarriers barriers;
       const BulkPart z = BulkPart::of(student, n);
@@ -395,7 +407,7 @@ __global__ void __launch_bounds__(slice_threads, 3) rows_in_shared(Op op, Batch 
         if (!z.has(i)) store.z[i] = student[i];
         if constexpr (Op::two)
           if (!v.has(i)) store.v[i] = teacher[i];
-        if (store.is_class(i)) extent.see(op, store.z[i], Op::two ? Op::Teacher::read(store.v[i]) : 0.0f);
+        if (store.is_class(i)) extent.see(op, begin + i == label, store.z[i], Op::two ? Op::Teacher::read(store.v[i]) : 0.0f);
       }
     } else {
       for (int i = threadIdx.x; i < n; i += slice_threads) {
@@ -403,7 +415,7 @@ __global__ void __launch_bounds__(slice_threads, 3) rows_in_shared(Op op, Batch 
         const Element y = Op::two ? teacher[i] : Element{};
         store.z[i] = x;
         if constexpr (Op::two) store.v[i] = y;
-        if (store.is_class(i)) extent.see(op, x, Op::two ? Op::Teacher::read(y) : 0.0f);
+        if (store.is_class(i)) extent.see(op, begin + i == label, x, Op::two ? Op::Teacher::read(y) : 0.0f);
       }
     }
     extent.share(team);
@@ -429,7 +441,8 @@ __global__ void __launch_bounds__(stream_threads, 2) rows_in_stream(Op op, Batch
     Store store{batch.student + start, Op::two ? static_cast<const typename Store::Element*>(batch.teacher) + start : nullptr, batch.classes,
                 batch.mask};
     Extent extent;
-    store.look([&](int, float z, float v) { extent.see(op, z, v); });
+    const int label = label_left_out<Op>(batch, r);
+    store.look([&](int c, float z, float v) { extent.see(op, c == label, z, v); });
     extent.share(team);
     terms = run_row(op, batch, r, extent, team, store);
   } else {

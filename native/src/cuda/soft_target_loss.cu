@@ -15,7 +15,7 @@ IMAGO_KERNEL(soft_target_loss) {
   if (const int refused = check_temperature(call, temperature)) return refused;
   if (!(a >= 0 && a <= 1)) return refuse(call, "hardWeight must be in [0, 1], got %g", a);
   const Places places = {.student = 0, .teacher = 1, .labels = 2, .weights = 3, .gradient = 4, .mask = 6, .ignore_index = 4};
-  const Finish result = {buffer<double>(call, 5), 3, temperature, a};
+  const Finish result = soft_and_hard(buffer<double>(call, 5), temperature, a);
   return with_teacher(call, 1, call->scalars[5], [&](auto source) {
     const auto op = soft_of<decltype(source)>(temperature, (1 - a) * temperature, a);
     return run_loss(call, "soft_target_loss", places, result, op);

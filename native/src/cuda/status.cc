@@ -19,6 +19,10 @@ constexpr const char* sentences[] = {
     "something else than 1 as the sum in row %llu",
     "0 for every class of row %llu",
     "logits beyond float32 in row %llu",
+    "something in row %llu is there twice",
+    "more than 1 as the sum of the probabilities in row %llu",
+    "something in row %llu is not <= 0",
+    "nothing is said of the others in row %llu",
 };
 
 const Description* description_of(unsigned long long number) {

@@ -19,6 +19,10 @@ enum class Problem : uint32_t {
   not_one,              // the sum of a distribution
   no_class,             // classMask
   beyond,               // logits that a kernel has made itself
+  twice,                // indices
+  above_one,            // the sum of probabilities
+  positive_log,         // logTail
+  no_tail,              // logTail is missing
 };
 
 /** Where to report to, made by status_of on the host and given to a kernel by value. */

@@ -23,7 +23,7 @@ export async function parityOnDevice(kernel: KernelName, device: Device): Promis
 
 /** `labels: 12 in row 5` as a device says it: buffer and row; logits that come as a matrix of their own have its name. */
 function withoutNumbers({ source, flags }: RegExp): RegExp {
-  const parts = /(labels|distribution): .*?(row \d+)/.exec(source)
+  const parts = /(labels|distribution|indices|values|logTail): .*?(row \d+)/.exec(source)
   const said = parts === null ? source : `\\b${parts[1]}: .*\\b${parts[2]}\\b`
   return new RegExp(said.replace(/(student|teacher): /, '$1\\w*: '), flags)
 }
