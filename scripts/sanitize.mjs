@@ -17,9 +17,10 @@ const kinds = {
     sanitize: 'address,undefined',
     planted: { outside: /AddressSanitizer: heap-buffer-overflow/, overflow: /signed integer overflow/ },
     library: 'libasan.so',
-    // Node keeps what it allocated until the process ends, which is no leak of ours.
+    // Node keeps what it allocated until the process ends, which is no leak of ours. Frames on the heap, which would find a use after
+    // return, are not aligned for AVX-512 by GCC before 14 (its bug 110027).
     options: {
-      ASAN_OPTIONS: 'detect_leaks=0:handle_segv=1:detect_stack_use_after_return=1',
+      ASAN_OPTIONS: 'detect_leaks=0:detect_stack_use_after_return=0',
       UBSAN_OPTIONS: 'print_stacktrace=1',
     },
     tests: [

@@ -86,7 +86,10 @@ void check_kernel(const imago_kernel& kernel, const std::string& field) {
   for (size_t i = 0; i < kernel.scalar_count; i++) {
     const imago_scalar_spec& spec = kernel.scalars[i];
     expect_name(spec.name, is_letter, is_word, "a word of letters, digits and _", at(field, "scalars", i) + ".name");
-    const int kind = static_cast<int>(spec.kind);
+    // A number that the enumeration does not have may not even be looked at as one.
+    static_assert(sizeof spec.kind == sizeof(int32_t));
+    int32_t kind;
+    std::memcpy(&kind, &spec.kind, sizeof kind);
     expect(kind == IMAGO_SIZE || kind == IMAGO_REAL, at(field, "scalars", i) + ".kind", "IMAGO_SIZE or IMAGO_REAL",
            std::to_string(kind));
   }
