@@ -7,10 +7,14 @@ import { alphaDivergence } from '../src/reference.js'
 
 const nan = (length, type) => new type(length).fill(Number.NaN)
 
-/** Rows with finite logits that are not too far apart for α > 1, where q·(p/q)^α leaves float64. */
+/**
+ * The harness's rows that this kernel answers for: a teacher in float32, no class masks, finite logits, and for α > 1 not too far apart,
+ * where q·(p/q)^α leaves float64.
+ */
 function fits({ name, make, refuses }, alpha) {
-  if (refuses) return refuses.buffer !== 'labels' && !/only -Infinity/.test(name)
-  const { student, teacher, rowWeights, classes, temperature } = make()
+  const { student, teacher, rowWeights, classMask, classes, temperature } = make()
+  if (!(teacher instanceof Float32Array) || classMask) return false
+  if (refuses) return ['student', 'teacher'].includes(refuses.buffer) && !/only -Infinity/.test(name)
   const counts = (i) => rowWeights === null || rowWeights[Math.floor(i / classes)] > 0
   if (temperature < 1e-3 || temperature > 1e3) return false
   const limit = alpha > 1 ? 40 * temperature : 1e31
