@@ -24,3 +24,14 @@ export function refused(sentence: string): Error {
   if (buffer === 'rowWeights') return new ArgumentError(kernel, buffer, `finite and ≥ 0 in ${row}`, 'another number')
   return new NumericError(`${kernel}: "${buffer}"`, `${problem}; give the row weight 0 to leave it out`)
 }
+
+/** Waits for an answer of the addon's: a sentence with which a kernel refused a row becomes an error. */
+export async function answered(caller: string, ask: () => Promise<string | null>): Promise<void> {
+  let sentence: string | null
+  try {
+    sentence = await ask()
+  } catch (error) {
+    throw deviceError(caller, error)
+  }
+  if (sentence !== null) throw refused(sentence)
+}

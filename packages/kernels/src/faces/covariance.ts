@@ -1,26 +1,27 @@
 import { ArgumentError, dims, ShapeError, type Tensor, tensor, zeros } from '@imago/tensor'
 import { type Backend, run } from '../backend.js'
+import { type AnyTensor, type Beside, type DeviceTensor, isDeviceTensor, type Value } from '../devices/device-tensor.js'
 import { memory } from '../guard.js'
 import { checkWeights } from './rows.js'
 import { checkApart } from './slots.js'
 
 /** What is kept of rows: enough for their covariance, whatever comes after. */
-export interface Moments {
+export interface Moments<X extends AnyTensor = Tensor> {
   /** Σ w of the rows so far: their number, without weights. */
-  count: number
+  count: Value<X>
   /** Σ w·x / Σ w, `[C]`. */
-  readonly mean: Tensor<'float64'>
+  readonly mean: Beside<X, 'float64'>
   /** Σ w·(x − mean)(x − mean)ᵀ, `[C, C]`: the upper triangle; below the diagonal are zeros. */
-  readonly comoment: Tensor<'float64'>
+  readonly comoment: Beside<X, 'float64'>
 }
 
-export interface CovarianceOptions {
+export interface CovarianceOptions<X extends AnyTensor = Tensor> {
   /** Rows `[N, C]`, float32. */
-  readonly x: Tensor
+  readonly x: X
   /** How much each row counts, `[N]` float32, finite and ≥ 0; left out: 1 each. A row of weight 0 is not read. */
-  readonly rowWeights?: Tensor | undefined
+  readonly rowWeights?: X | undefined
   /** The moments that the rows join, changed in place; left out: new ones. */
-  readonly into?: Moments | undefined
+  readonly into?: Moments<X> | undefined
   readonly backend?: Backend | undefined
 }
 
@@ -30,14 +31,17 @@ export interface CovarianceOptions {
  *
  * @throws ShapeError, ArgumentError, NumericError naming the first row that is not finite, UnsupportedError for a backend that is not there
  */
-export function covariance({ x, rowWeights, into, backend }: CovarianceOptions): Moments {
+export function covariance(options: CovarianceOptions): Moments
+export function covariance(options: CovarianceOptions<DeviceTensor>): Moments<DeviceTensor>
+export function covariance({ x, rowWeights, into, backend }: CovarianceOptions<AnyTensor>): Moments<AnyTensor> {
   const caller = 'covariance'
   const { C } = dims(caller, { x: [x, 'N C', 'float32'], rowWeights: [rowWeights, 'N', 'float32'] }) as { C: number }
   if (C === 0) throw new ShapeError(caller, 'x', '[N, C] with at least one column', `[${x.dims.join(', ')}]`)
-  const moments = into ?? { count: 0, mean: zeros('float64', [C]), comoment: zeros('float64', [C, C]) }
+  const moments: Moments<AnyTensor> = into ?? fresh(x, C)
   const { mean, comoment } = moments
   dims(caller, { 'into.mean': [mean, `${C}`, 'float64'], 'into.comoment': [comoment, `${C} ${C}`, 'float64'] })
-  if (!(moments.count >= 0 && Number.isFinite(moments.count)))
+  if (isDeviceTensor(moments.count)) dims(caller, { 'into.count': [moments.count, '', 'float64'] })
+  else if (!(moments.count >= 0 && Number.isFinite(moments.count)))
     throw new ArgumentError(caller, 'into.count', 'a finite number ≥ 0', moments.count)
   const read = memory(caller, 'x', x, 'float32')
   const weights = rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null
@@ -47,11 +51,21 @@ export function covariance({ x, rowWeights, into, backend }: CovarianceOptions):
     'into.comoment': memory(caller, 'into.comoment', comoment, 'float64'),
   }
   checkApart(caller, { x: read, ...(weights && { rowWeights: weights }), ...written })
-  const count = Float64Array.of(moments.count)
+  const count = isDeviceTensor(moments.count) ? moments.count.data : Float64Array.of(moments.count)
   if (read.length > 0)
     run(caller, 'covariance', backend, [read, weights, count, ...Object.values(written)], [x.dims[0]!, C])
-  moments.count = count[0]!
+  if (count instanceof Float64Array) moments.count = count[0]!
   return moments
+}
+
+function fresh(x: AnyTensor, C: number): Moments<AnyTensor> {
+  if (!isDeviceTensor(x)) return { count: 0, mean: zeros('float64', [C]), comoment: zeros('float64', [C, C]) }
+  const { device } = x
+  return {
+    count: device.zeros('float64', []),
+    mean: device.zeros('float64', [C]),
+    comoment: device.zeros('float64', [C, C]),
+  }
 }
 
 /**

@@ -72,6 +72,9 @@ const calls: readonly [KernelName, Face, () => Arguments][] = [
     () => ({ parameter: matrix(), gradient: matrix(), m: matrix(), v: squared(matrix()), rate: 0.01, step: 3 }),
   ],
   ['ema', kernels.ema, () => ({ average: matrix(), x: matrix(), decay: 0.9 })],
+  ['covariance', kernels.covariance, () => ({ x: matrix(), rowWeights: weights() })],
+  ['dkd', kernels.dkd, () => ({ student: matrix(), teacher: matrix(), labels: labels(), temperature: 4 })],
+  ['dist', kernels.dist, () => ({ student: matrix(), teacher: matrix(), temperature: 2 })],
   ['squared_norm', kernels.squaredNorm, () => ({ x: matrix() })],
   ['dropout_mask', kernels.dropoutMask, () => ({ out: matrix(), probability: 0.3, rng: rng(5) })],
   ['dropout', kernels.dropout, () => ({ x: matrix(), probability: 0.3, rng: rng(5) })],
@@ -145,6 +148,39 @@ describe.skipIf(device === null)(`faces take device tensors: ${device?.name}`, (
       expect(worst / unit, name).toBeLessThanOrEqual(1e-5)
     }
     freed(...Object.values(there), result, ...(typeof result === 'object' ? Object.values(result as object) : []))
+  })
+
+  test.runIf(available.has('linear_soft_target_loss'))('linear_soft_target_loss: as on the host', async () => {
+    const [N, D, K] = [9, 7, 33]
+    const draw = (...dims: number[]) =>
+      tensor(
+        'float32',
+        dims,
+        normals(
+          random,
+          dims.reduce((a, b) => a * b),
+        ),
+      )
+    const student = { hidden: draw(N, D), weight: draw(K, D), bias: draw(K) }
+    const teacher = { hidden: draw(N, 5), weight: draw(K, 5) }
+    const there = (head: { readonly [name: string]: Tensor<'float32'> }) =>
+      Object.fromEntries(Object.entries(head).map(([name, one]) => [name, device!.upload(one)]))
+    const want = kernels.linearSoftTargetLoss({ student, teacher, temperature: 2, backend: 'reference' })
+    const heads = { student: there(student), teacher: there(teacher) }
+    const got = kernels.linearSoftTargetLoss({
+      ...(heads as never as { student: never; teacher: never }),
+      temperature: 2,
+    })
+    const { value, gradients } = got as unknown as kernels.LinearSoftTargetLoss<kernels.DeviceTensor>
+    expect((await value.read()).data[0]).toBeCloseTo(want.value, 5)
+    for (const name of ['hidden', 'weight', 'bias'] as const) {
+      const wanted = want.gradients[name]!.data
+      const here = (await gradients[name]!.read()).data
+      const unit = Math.max(...wanted.map(Math.abs))
+      expect(Math.max(...wanted.map((x, i) => Math.abs(x - here[i]!))) / unit, name).toBeLessThanOrEqual(1e-5)
+      gradients[name]!.dispose()
+    }
+    freed(value, got.soft, got.hard, ...Object.values(heads.student), ...Object.values(heads.teacher))
   })
 
   test.each(absent)('%s: what has no CUDA kernel says so', (_, face, make) => {
