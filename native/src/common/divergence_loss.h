@@ -1,5 +1,6 @@
 // Σ w·D(softmax(v/T), softmax(z/T)) / Σ w and its gradient, for any row of the table in divergences.h.
 #pragma once
+#include "common/single_pair.h"
 #include "common/softmax_pair.h"
 #include "cpu/kernel.h"
 
@@ -20,17 +21,45 @@ struct DivergenceLoss {
     const PairScratch s(memory, n * W);
     const RowPointers<const float> student_rows(student, rows, batch.classes);
     const RowPointers<const typename Source::Element> teacher_rows(teacher, rows, batch.classes);
-    const F z = stage<Layout, Float32>(batch, rows, student_rows.row, s.z).max;
-    const F v = stage<Layout, Source>(batch, rows, teacher_rows.row, s.v).max;
-    const SoftmaxPair pair = compare<Layout>(s, n, z, v, temperature);
-    Closing closing;
+    const Range z = stage<Layout, Float32>(batch, rows, student_rows.row, s.z);
+    const Range v = stage<Layout, Source>(batch, rows, teacher_rows.row, s.v);
     double values[W];
-    store(values, sum_divergence<Layout>(pair, n, divergence, closing));
+    // What is staged stays, also where the gradient has overwritten the student.
+    if (!in_float32<Layout>(rows, s, n, z, v, values)) in_float64<Layout>(rows, s, n, z, v, values);
     Terms sums;
     for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * values[i];
     terms.add(sums);
-    if (batch.gradient == nullptr) return;
+  }
 
+  /** Values and gradient; false where a row needs float64, and the gradient is then unspecified. */
+  template <class Layout>
+  __attribute__((always_inline)) bool in_float32(const Rows& rows, const PairScratch& s, size_t n, Range z, Range v,
+                                                 double* values) const {
+    if (!SinglePair::fits(z, v, temperature)) return false;
+    const SinglePair pair = compare_singles<Layout>(s, n, z.max, v.max, temperature);
+    SingleClosing closing;
+    float singles[W];
+    store(singles, sum_divergence<Layout>(pair, n, divergence, closing));
+    for (size_t i = 0; i < W; i++) values[i] = static_cast<double>(singles[i]);
+    if (batch.gradient == nullptr) return true;
+    const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
+    const F factor = rows.weight_over(1 / temperature, all(1.0f));
+    F largest{};
+    Layout::unstage(gradient.row, rows.count, batch.classes, [&](size_t i) {
+      const F g = closing.gradient(pair, i);
+      largest = max(largest, abs(g));
+      return g * factor;
+    });
+    return closing.holds(Layout::most(largest), pair.temperature.value);
+  }
+
+  template <class Layout>
+  __attribute__((noinline)) void in_float64(const Rows& rows, const PairScratch& s, size_t n, Range z, Range v,
+                                            double* values) const {
+    const SoftmaxPair pair = compare<Layout>(s, n, z.max, v.max, temperature);
+    Closing closing;
+    store(values, sum_divergence<Layout>(pair, n, divergence, closing));
+    if (batch.gradient == nullptr) return;
     const RowPointers<float> gradient(batch.gradient, rows, batch.classes);
     double shares[W];
     for (size_t i = 0; i < W; i++) shares[i] = rows.share[i] / temperature;

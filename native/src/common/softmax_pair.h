@@ -54,7 +54,7 @@ struct SoftmaxPair {
   }
   __attribute__((always_inline)) Doubles q(size_t i) const { return load(s.student + i * W) * student_scale; }
   __attribute__((always_inline)) Doubles p(size_t i) const { return load(s.teacher + i * W) * teacher_scale; }
-  __attribute__((always_inline)) Point at(size_t i) const {
+  __attribute__((always_inline)) Point<Doubles> at(size_t i) const {
     const Doubles u = distance(i) - log_normaliser;
     return {p(i), q(i), select(u == u, u, all(0.0)), excluded};
   }
@@ -75,7 +75,7 @@ IMAGO_INLINE SoftmaxPair compare(const PairScratch& s, size_t n, F student_max, 
   for (size_t i = 0; i < n; i++) {
     const Doubles d = pair.distance(i);
     const Doubles p = pair.p(i), e = load(s.student + i * W);
-    excess += select(abs(d) < close, p * (d + d * d * second_order(d)), e * pair.teacher_scale - p);
+    excess += select(abs(d) < close<Doubles>, p * growth(d), e * pair.teacher_scale - p);
     excluded += select(d == __builtin_inf(), e, all(0.0));
   }
   excess = sum_by_row<Layout>(excess);
@@ -103,8 +103,8 @@ template <class Layout, class Divergence>
 IMAGO_INLINE Doubles sum_divergence(const SoftmaxPair& pair, size_t n, const Divergence& divergence, Closing& closing) {
   Doubles value = all(0.0), others = all(0.0), surest = all(0.0), mass = all(0.0);
   for (size_t i = 0; i < n; i++) {
-    const Point point = pair.at(i);
-    const Contribution c = divergence.at(point);
+    const Point<Doubles> point = pair.at(i);
+    const Contribution<Doubles> c = divergence.at(point);
     const Bits is_other = load_wide(pair.s.z + i * W) < pair.student_max;
     value += c.value;
     others += select(is_other, c.pull, all(0.0));

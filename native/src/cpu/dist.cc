@@ -120,7 +120,7 @@ struct Dist {
   __attribute__((always_inline)) Probabilities probabilities(const typename Any::Element* row, size_t c, const Softmax& s) const {
     const Doubles d = (logits<Any>(row, c) - s.max) * inverse;
     const Doubles e = exp(d);
-    const Doubles x = select(abs(d) < close, d + d * d * second_order(d), e - 1.0);
+    const Doubles x = select(abs(d) < close<Doubles>, growth(d), e - 1.0);
     return {e * s.scale, select(classes_from(c), (x - s.mean) * s.scale, all(0.0))};
   }
 

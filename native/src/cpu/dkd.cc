@@ -13,8 +13,8 @@ IMAGO_INLINE Doubles zero_for_nan(Doubles x) { return select(x == x, x, all(0.0)
 
 /** The two classes "target" and "rest" as teacher and student see them. */
 struct Target {
-  Point target;
-  Point rest;
+  Point<Doubles> target;
+  Point<Doubles> rest;
 
   /**
    * From the logits of the target against the rest, teacher and student, and their difference δ, which is exact where the two
@@ -27,8 +27,8 @@ struct Target {
     // ln(q/p) less the log-normaliser, taken from the side of the likelier class: there δ is 0 and nothing cancels.
     const Bits is_rest_likelier = p < rest_p;
     const Doubles d = select(apart, all(0.0), select(is_rest_likelier, delta, -delta));
-    const Doubles growth = select(abs(d) < close, d + d * d * second_order(d), exp(d) - 1.0);
-    const Doubles normaliser = log1p(select(is_rest_likelier, p, rest_p) * growth);
+    const Doubles grown = select(abs(d) < close<Doubles>, growth(d), exp(d) - 1.0);
+    const Doubles normaliser = log1p(select(is_rest_likelier, p, rest_p) * grown);
     const Doubles lesser = d - normaliser, greater = -normaliser;
     const Doubles u = select(apart, zero_for_nan(log_q - log_p), select(is_rest_likelier, lesser, greater));
     const Doubles rest_u = select(apart, zero_for_nan(log_rest_q - log_rest_p), select(is_rest_likelier, greater, lesser));
@@ -75,7 +75,7 @@ struct Dkd {
     const Doubles teacher_margin = margin(v, rest.teacher_max, rest.teacher_sum, rest.inverse);
     const Doubles delta = (z - v - rest.offset) * rest.inverse - rest.log_normaliser;
     const Target pair = Target::of(teacher_margin, student_margin, delta, ~(has_teacher & has_student & (abs(delta) < 1.0)));
-    const Contribution target = KullbackLeibler().at(pair.target), other = KullbackLeibler().at(pair.rest);
+    const Contribution<Doubles> target = KullbackLeibler().at(pair.target), other = KullbackLeibler().at(pair.rest);
     double targets[W], others[W];
     store(targets, target.value + other.value);
     store(others, among_rest);
