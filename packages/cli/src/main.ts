@@ -46,7 +46,9 @@ function version(): string {
 function report(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCode.ok : exitCode.usage
   if (error instanceof Interrupted) {
-    process.stderr.write('imago: stopped; the same command goes on from the checkpoint, or begins anew where none was written yet\n')
+    process.stderr.write(
+      'imago: stopped; the same command goes on from the checkpoint, or begins anew where none was written yet\n',
+    )
     return error.signal === 'SIGINT' ? exitCode.interrupted : exitCode.terminated
   }
   process.stderr.write(`imago: ${printable(sentence(error))}\n`)

@@ -45,7 +45,10 @@ export async function evaluate(options: EvaluateOptions): Promise<Evaluation> {
   for await (const batch of data.epoch(0)) {
     signal?.throwIfAborted()
     if (!batch.labels)
-      throw new NotFoundError('evaluate: the data has no labels', 'Give labelled rows; how far two models agree (agreement) needs no labels.')
+      throw new NotFoundError(
+        'evaluate: the data has no labels',
+        'Give labelled rows; how far two models agree (agreement) needs no labels.',
+      )
     const logits = logitsOf('evaluate', await predict(batch.inputs, signal), output, batch.ids.length)
     const classes = logits.dims[1]!
     if (options.confusion) confusion ??= Array.from({ length: classes }, () => new Array<number>(classes).fill(0))
