@@ -14,6 +14,7 @@ struct CrossEntropy {
   static constexpr int sums = 3;  // e^(z − max) but for the label; (max − z)·2⁻⁴²; 1
 
   float limit;
+  float window;
   double smoothing;
 
   struct Row {
@@ -150,6 +151,7 @@ IMAGO_KERNEL(cross_entropy) {
   const Finish result = {buffer<double>(call, 4), 1};
   const auto run = [&](const Places& places, auto op) {
     op.limit = 3.402823466e38f;
+    if constexpr (requires { op.window; }) op.window = 5;
     op.smoothing = smoothing;
     return run_loss(call, "cross_entropy", places, result, op);
   };

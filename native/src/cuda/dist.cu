@@ -268,8 +268,9 @@ __global__ void __launch_bounds__(row_threads) write_gradients(Dist<Source> op, 
     double q;
     const double pull = pull_at(c, q);
     const bool is_other = q < row.student.scale;
-    sums[is_other ? 1 : 0] += pull;
-    if (is_other) sums[2] += q;
+    sums[0] += is_other ? 0 : pull;
+    sums[1] += is_other ? pull : 0;
+    sums[2] += is_other ? q : 0;
   }
   team.sum(sums);
   const double total = sums[0] + sums[1], closing = sums[2] * total - sums[1], factor = row.share / op.temperature;

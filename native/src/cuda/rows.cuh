@@ -5,7 +5,8 @@
 //              through the other blocks' shared memory. Slices of at most 72 KiB, so that three blocks of a multiprocessor load,
 //              compute and store at the same time
 //   shared     a block per row, the row in its shared memory, where that is large enough
-//   stream     a block per row that reads it twice, the second time from L2: any size, any device
+//   stream     a block per row that reads it twice, the second time from L2: any size, any device. Maxima of a sample serve for those of
+//              the row where they are near enough; where not, and where there are several passes, it is read more often
 //
 // The first three read and write each number once (12 bytes an element for two inputs and a gradient; 20 for the stream where L2
 // does not hold the rows in flight). Threads read one element each, 32 neighbours a warp: no alignment is asked for. An element belongs to the same thread in
@@ -16,6 +17,7 @@
 //   passes, sums                              how many times all elements are summed, and how many sums
 //   precision, exact, limit                   what is summed in float64: nothing, everything, or all rows where `exact` and those with
 //                                             larger finite numbers than `limit`
+//   window                                    how far a row may go above the maxima of its sample, where there is one pass
 //   wanted<pass>()                            false: this pass is left out
 //   Row begin(batch, r, z_max, v_max)
 //   term<pass>(row, c, z, x, sums)            adds to the sums; x is the teacher's logit or what the pass before has returned
@@ -166,6 +168,12 @@ struct Stream {
 
   __device__ __forceinline__ bool is_class(int c) const { return mask == nullptr || mask[c] != 0; }
   __device__ __forceinline__ float v(int c) const { return Op::two ? Source::read(teacher[c]) : 0.0f; }
+  /** One element of each thread, from all over the row. */
+  template <class F>
+  __device__ __forceinline__ void sample(F f) const {
+    const int c = static_cast<int>(static_cast<long long>(threadIdx.x) * classes / threads);
+    if (is_class(c)) f(c, student[c], v(c));
+  }
   template <class F>
   __device__ __forceinline__ void look(F f) const {
 #pragma unroll 4
@@ -311,12 +319,56 @@ __device__ __forceinline__ Terms run_row(const Op& op, const Batch& batch, size_
   if constexpr (Op::precision != Precision::exact) return sum_and_give<float>(op, batch, r, extent, team, store);
 }
 
+/** Whether all rows are summed in float64. */
+template <class Op>
+__device__ __forceinline__ bool sums_in_double(const Op& op) {
+  if constexpr (Op::precision == Precision::either) return op.exact;
+  return Op::precision == Precision::exact;
+}
+
+/**
+ * A row by the maxima of a sample of it, which spares a reading of the row for them. False, and nothing has been written, where the
+ * sample does not serve; `extent` is then that of the row.
+ */
+template <class Op, class Team, class Store>
+__device__ __forceinline__ bool run_sampled_row(const Op& op, const Batch& batch, size_t r, Extent& extent, Team& team, Store& store, Terms& terms) {
+  const int label = label_left_out<Op>(batch, r);
+  Extent sample;
+  store.sample([&](int c, float z, float v) { sample.see(op, c == label, z, v); });
+  sample.share(team);
+  const bool serves = !sample.odd && !(Op::two && sample.v_max == -infinity());
+  typename Op::Row row = op.begin(batch, r, sample.z_max, sample.v_max);
+  typename Select<float, Op::sums>::type sums;
+  store.template keep<0, float>(op, row, sums, [&](int c, float z, float x) {
+    extent.see(op, c == label, z, x);
+    return op.template term<0>(row, c, z, x, sums.part);
+  });
+  double found[Op::sums];
+#pragma unroll
+  for (int k = 0; k < Op::sums; k++) found[k] = sums.value(k);
+  extent.share(team);
+  if (!serves || sums_in_double(op) || extent.odd || extent.z_max - sample.z_max > op.window || (Op::two && extent.v_max - sample.v_max > op.window)) return false;
+  team.sum(found);
+  op.template finish<0>(row, found, batch.share(r), terms);
+  if (batch.gradient != nullptr) store.template give<float>(op, row, batch.gradient + r * batch.classes);
+  return true;
+}
+
 constexpr int warp_rows_per_block = 4;
-/** Blocks that a multiprocessor must have room for: this leaves 168 (255 for several passes), 128 and 72 registers a thread. */
-constexpr int register_blocks(int count, int passes) { return count > 16 ? (passes > 1 ? 2 : 3) : count > 4 ? 4 : 7; }
+/** Blocks that a multiprocessor must have room for. This leaves 168 registers a thread (255 for several passes), 128, and 72. */
+template <class Op>
+constexpr int register_blocks(int count) {
+  if (count > 16) return Op::passes > 1 ? 2 : 3;
+  return count > 4 || Op::precision == Precision::exact ? 4 : 7;
+}
+/** 80 registers a thread; 128 where an element is float64. */
+template <class Op>
+constexpr int slice_blocks = Op::precision == Precision::exact ? 2 : 3;
+template <class Op>
+constexpr int stream_blocks = Op::precision == Precision::exact ? 1 : 2;
 
 template <class Op, int count>
-__global__ void __launch_bounds__(32 * warp_rows_per_block, register_blocks(count, Op::passes)) rows_in_registers(Op op, Batch batch) {
+__global__ void __launch_bounds__(32 * warp_rows_per_block, register_blocks<Op>(count)) rows_in_registers(Op op, Batch batch) {
   __shared__ Terms found[warp_rows_per_block];
   const WarpTeam team;
   const int warp = threadIdx.x / 32;
@@ -355,7 +407,7 @@ IMAGO_DEVICE void zero_slice(const Batch& batch, size_t r, int begin, int n, int
 
 /** A cluster per row where `bulk`, a block per row otherwise. `stored` elements of the row belong to each block. */
 template <class Op, bool bulk>
-__global__ void __launch_bounds__(slice_threads, 3) rows_in_shared(Op op, Batch batch, int stored) {
+__global__ void __launch_bounds__(slice_threads, slice_blocks<Op>) rows_in_shared(Op op, Batch batch, int stored) {
 #if IMAGO_CUDA_EMULATION || !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
   constexpr bool has_bulk = bulk;
 #else
@@ -431,7 +483,7 @@ constexpr int stream_threads = 384;
 
 /** A block per row that reads it from global memory in every pass. */
 template <class Op>
-__global__ void __launch_bounds__(stream_threads, 2) rows_in_stream(Op op, Batch batch) {
+__global__ void __launch_bounds__(stream_threads, stream_blocks<Op>) rows_in_stream(Op op, Batch batch) {
   typedef Stream<Op, stream_threads> Store;
   BlockTeam<stream_threads> team;
   const size_t r = blockIdx.x;
@@ -441,10 +493,15 @@ __global__ void __launch_bounds__(stream_threads, 2) rows_in_stream(Op op, Batch
     Store store{batch.student + start, Op::two ? static_cast<const typename Store::Element*>(batch.teacher) + start : nullptr, batch.classes,
                 batch.mask};
     Extent extent;
-    const int label = label_left_out<Op>(batch, r);
-    store.look([&](int c, float z, float v) { extent.see(op, c == label, z, v); });
-    extent.share(team);
-    terms = run_row(op, batch, r, extent, team, store);
+    bool is_done = false;
+    if constexpr (Op::passes == 1 && Op::precision != Precision::exact) {
+      is_done = run_sampled_row(op, batch, r, extent, team, store, terms);
+    } else {
+      const int label = label_left_out<Op>(batch, r);
+      store.look([&](int c, float z, float v) { extent.see(op, c == label, z, v); });
+      extent.share(team);
+    }
+    if (!is_done) terms = run_row(op, batch, r, extent, team, store);
   } else {
     zero_slice(batch, r, 0, batch.classes, stream_threads);
   }

@@ -24,6 +24,7 @@ struct Soft {
   static constexpr int sums = 6;  // eᵛ, eᶻ, t, eᵛ·(eᵈ − 1 − d), eᵛ·d, e^(z − max) but for the label
 
   float limit;
+  float window;
   bool exact;
   float scale;         // log₂e/T
   float inverse;       // 1/T
@@ -147,6 +148,8 @@ template <class Source>
 inline Soft<Source> soft_of(double temperature, double soft_factor, double hard_weight) {
   Soft<Source> op{};
   op.limit = static_cast<float>(temperature < 1 ? huge * temperature : huge);
+  // Of the hard term too, whose temperature is 1.
+  op.window = static_cast<float>(temperature < 1 ? 5 * temperature : 5);
   op.exact = !(temperature >= coldest && temperature <= hottest);
   op.scale = static_cast<float>(1.4426950408889634 / temperature);
   op.inverse = static_cast<float>(1 / temperature);

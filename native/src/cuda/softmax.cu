@@ -14,6 +14,7 @@ struct Softmax {
   static constexpr int sums = 1;
 
   float limit;
+  float window;
   float scale;          // log₂e/T
   float twice_inverse;  // 2/T
   bool log_space;
@@ -57,6 +58,7 @@ IMAGO_KERNEL(softmax) {
   if (const int refused = prepare(call, "softmax", batch, 0)) return refused;
   Softmax op{};
   op.limit = 3.402823466e38f;
+  op.window = static_cast<float>(5 * temperature);
   op.scale = static_cast<float>(1.4426950408889634 / temperature);
   op.twice_inverse = static_cast<float>(2 / temperature);
   op.log_space = call->scalars[3] != 0;
