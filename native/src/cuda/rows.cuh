@@ -119,6 +119,7 @@ struct Slice {
   int first;  // class of element 0
   int n;
   const uint8_t* mask;
+  bool is_kept = false;  // a pass has returned something; the first one may be left out
 
   template <class T>
   __device__ __forceinline__ static T* congruent(unsigned char* memory, const T* p) {
@@ -144,10 +145,11 @@ struct Slice {
 #pragma unroll unrolled<Real>
       for (int j = 0; j < sum_block; j++) {
         const int i = start + j * threads;
-        if (i < n && is_class(i)) x[i] = f(first + i, z[i], pass > 0 ? x[i] : Op::two ? Source::read(v[i]) : 0.0f);
+        if (i < n && is_class(i)) x[i] = f(first + i, z[i], pass > 0 && is_kept ? x[i] : Op::two ? Source::read(v[i]) : 0.0f);
       }
       sums.flush();
     }
+    is_kept = true;
   }
   template <class Real>
   __device__ __forceinline__ void give(const Op& op, const typename Op::Row& row, float* out) const {

@@ -1,0 +1,3 @@
+import { describeForm } from './row-forms.js'
+
+describeForm('cluster')
