@@ -25,8 +25,12 @@ struct DivergenceLoss {
     const Range v = stage<Layout, Source>(batch, rows, teacher_rows.row, s.v);
     double values[W];
     // What is staged stays, also where the gradient has overwritten the student.
-    if (!in_float32<Layout>(rows, s, n, z, v, values)) in_float64<Layout>(rows, s, n, z, v, values);
     Terms sums;
+    if (!in_float32<Layout>(rows, s, n, z, v, values)) {
+      sums.is_refused = !has_softmax<Layout>(s.z, n, z.max) || !has_softmax<Layout>(s.v, n, v.max);
+      if (sums.is_refused) return terms.add(sums);
+      in_float64<Layout>(rows, s, n, z, v, values);
+    }
     for (size_t i = 0; i < rows.count; i++) sums.first += rows.share[i] * values[i];
     terms.add(sums);
   }
@@ -36,7 +40,8 @@ struct DivergenceLoss {
   __attribute__((always_inline)) bool in_float32(const Rows& rows, const PairScratch& s, size_t n, Range z, Range v,
                                                  double* values) const {
     if (!SinglePair::fits(z, v, temperature)) return false;
-    const SinglePair pair = compare_singles<Layout>(s, n, z.max, v.max, temperature);
+    SinglePair pair = compare_singles<Layout>(s, n, z.max, v.max, temperature);
+    if (!pair.has_sums()) return false;
     SingleClosing closing;
     float singles[W];
     store(singles, sum_divergence<Layout>(pair, n, divergence, closing));
@@ -51,6 +56,14 @@ struct DivergenceLoss {
       return g * factor;
     });
     return closing.holds(Layout::most(largest), pair.temperature.value);
+  }
+
+  /** False where a staged block holds NaN or +∞, or a row only −∞. */
+  template <class Layout>
+  __attribute__((noinline)) static bool has_softmax(const float* x, size_t n, F max) {
+    I bad = ~(max > -infinity);
+    for (size_t i = 0; i < n; i++) bad |= ~(load(x + i * W) < infinity);
+    return !any(bad);
   }
 
   template <class Layout>
@@ -74,11 +87,13 @@ int run_divergence(const imago_call* call, Batch& batch, const Divergence& diver
   if (const int refused = prepare(call, batch)) return refused;
   const float* const student = buffer<const float>(call, 0);
   const auto* const teacher = buffer<const typename Source::Element>(call, 1);
-  if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
-  if (const int refused = check_rows<Source>(call, batch, "teacher", teacher, Expect::softmax)) return refused;
   const DivergenceLoss<Divergence, Source> kernel{batch, divergence, student, teacher, temperature};
   Terms mean;
   if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
+  if (mean.is_refused) {
+    if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
+    return refuse_rows<Source>(call, batch, "teacher", teacher);
+  }
   *buffer<double>(call, 4) = mean.first;
   return 0;
 }

@@ -1,6 +1,5 @@
 // −Σ t·ln softmax(z) with t = (1 − ε)·target + ε/C, and its gradient softmax(z)·Σt − t. The target is a label or a distribution.
-#include <math.h>
-
+#include "common/distribution_entropy.h"
 #include "common/row_loss.h"
 #include "common/softmax_terms.h"
 #include "cpu/kernel.h"
@@ -82,71 +81,6 @@ struct CrossEntropy {
   }
 };
 
-/**
- * The same with a distribution for each row. In float64: a target is a number of its own, so that q − t is whatever the two
- * leave of each other, and a student that has learned its targets would have a gradient of rounding errors.
- */
-struct DistributionEntropy {
-  const Batch& batch;
-  const float* student;
-  const float* distribution;
-  double smoothing;
-  static constexpr size_t arrays = 0;
-
-  template <class Layout>
-  void block(const Rows& rows, float*, Terms& terms) const {
-    for (size_t i = 0; i < rows.count; i++) {
-      const size_t start = rows.index[i] * batch.classes;
-      float* const gradient = batch.gradient == nullptr ? nullptr : batch.gradient + start;
-      terms.first += rows.share[i] * row(student + start, distribution + start, gradient, rows.share[i]);
-    }
-  }
-
-  /** The row's loss; gradient may be null, or the student's own row. */
-  double row(const float* z, const float* t, float* gradient, double share) const {
-    const size_t classes = batch.classes;
-    size_t best = classes;
-    for (size_t c = 0; c < classes; c++)
-      if (batch.is_class(c) && (best == classes || z[c] > z[best])) best = c;
-    const double max = static_cast<double>(z[best]);
-    const double everywhere = smoothing / static_cast<double>(batch.unmasked);
-    const auto target = [&](size_t c) { return (1 - smoothing) * static_cast<double>(t[c]) + everywhere; };
-    double others = 0, depth = 0, targets = 0;
-    for (size_t c = 0; c < classes; c++) {
-      if (!batch.is_class(c)) continue;
-      const double below = max - static_cast<double>(z[c]);
-      if (c != best) others += ::exp(-below);
-      targets += target(c);
-      if (target(c) > 0) depth += target(c) * below;
-    }
-    if (gradient != nullptr) {
-      const double scale = targets / (1 + others);
-      for (size_t c = 0; c < classes; c++) {
-        const double mass = batch.is_class(c) ? ::exp(static_cast<double>(z[c]) - max) * scale - target(c) : 0;
-        gradient[c] = static_cast<float>(share * mass);
-      }
-    }
-    // −ln q = (max − z) + ln(1 + Σ of the others): no term is negative, and a small sum keeps its digits.
-    return depth + targets * ::log1p(others);
-  }
-};
-
-/** Refuses what is no distribution: numbers outside [0, ∞) or a sum that is not 1. 0 where all is well. */
-int check_distribution(const imago_call* call, const Batch& batch, const float* distribution) {
-  for (size_t r = 0; r < batch.rows; r++) {
-    if (!batch.counts(r)) continue;
-    double sum = 0;
-    for (size_t c = 0; c < batch.classes; c++) {
-      const float t = distribution[r * batch.classes + c];
-      if (!batch.is_class(c)) continue;
-      if (!(t >= 0 && t < infinity)) return refuse(call, "distribution: %g in row %zu", static_cast<double>(t), r);
-      sum += static_cast<double>(t);
-    }
-    if (!(sum >= 1 - 1e-3 && sum <= 1 + 1e-3)) return refuse(call, "distribution: %g as the sum in row %zu", sum, r);
-  }
-  return 0;
-}
-
 }  // namespace
 }  // namespace imago::IMAGO_ISA
 
@@ -173,8 +107,8 @@ IMAGO_KERNEL(cross_entropy) {
     if (mean.is_refused) return refuse_rows<Float32>(call, batch, "student", student);
   } else {
     if (const int refused = check_rows<Float32>(call, batch, "student", student, Expect::softmax)) return refused;
-    if (const int refused = check_distribution(call, batch, distribution)) return refused;
     const DistributionEntropy kernel{batch, student, distribution, smoothing};
+    if (const int refused = check_distribution(call, kernel)) return refused;
     if (const int refused = for_each_block(call, batch, kernel, mean)) return refused;
   }
   *buffer<double>(call, 4) = mean.first;
