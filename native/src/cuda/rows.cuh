@@ -357,17 +357,23 @@ __device__ __forceinline__ bool run_sampled_row(const Op& op, const Batch& batch
 }
 
 constexpr int warp_rows_per_block = 4;
+/** From sm_100 on ptxas takes some registers more for the same: room for fewer blocks, rather than a spill. */
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 1000
+constexpr int spare = 1;
+#else
+constexpr int spare = 0;
+#endif
 /** Blocks that a multiprocessor must have room for. This leaves 168 registers a thread (255 for several passes), 128, and 72. */
 template <class Op>
 constexpr int register_blocks(int count) {
-  if (count > 16) return Op::passes > 1 ? 2 : 3;
-  return count > 4 || Op::precision == Precision::exact ? 4 : 7;
+  if (count > 16) return Op::passes > 1 ? 2 : 3 - spare;
+  return count > 4 || Op::precision == Precision::exact ? 4 - spare : 7 - 2 * spare;
 }
 /** 80 registers a thread; 128 where an element is float64. */
 template <class Op>
-constexpr int slice_blocks = Op::precision == Precision::exact ? 2 : 3;
+constexpr int slice_blocks = Op::precision == Precision::exact ? 2 : 3 - spare;
 template <class Op>
-constexpr int stream_blocks = Op::precision == Precision::exact ? 1 : 2;
+constexpr int stream_blocks = Op::precision == Precision::exact ? 1 : 2 - spare;
 
 template <class Op, int count>
 __global__ void __launch_bounds__(32 * warp_rows_per_block, register_blocks<Op>(count)) rows_in_registers(Op op, Batch batch) {

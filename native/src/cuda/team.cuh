@@ -52,9 +52,12 @@ struct Cluster {
     asm("mov.u32 %0, %%cluster_nctarank;" : "=r"(x));
     return x;
   }
-  /** Waits for all threads of the cluster; what they wrote to shared memory before is seen after. */
+  /**
+   * Waits for all threads of the cluster; what they wrote to shared memory before is seen after. Not the .aligned form: nobody
+   * promises that a warp has come together again behind `if (threadIdx.x == 0)`.
+   */
   __device__ __forceinline__ static void sync() {
-    asm volatile("barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::: "memory");
+    asm volatile("barrier.cluster.arrive.release;\n\tbarrier.cluster.wait.acquire;" ::: "memory");
   }
   /** The double at `p` of this block's shared memory, as block `rank` has it. */
   __device__ __forceinline__ static double read(const double* p, unsigned rank) {

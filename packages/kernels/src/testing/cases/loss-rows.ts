@@ -100,6 +100,9 @@ const extremes: LossRowsCase[] = [
   but('no rows', () => ({}), [0, 10, 4]),
   but('one row', () => unlabelled, [1, 10, 4]),
   but('a million classes', () => unlabelled, [1, 1_000_000, 4]),
+  // Vocabularies: on a GPU a row is shared by eight and by sixteen blocks, with rows at odd addresses and at even ones.
+  but('50257 classes', () => ({}), [3, 50_257, 4]),
+  but('128256 classes', () => ({ labels: null, hardWeight: 0 }), [2, 128_256, 4]),
   but('many rows', () => ({}), [5003, 10, 4]),
   but('many rows of 17 classes, no weights', () => unlabelled, [1021, 17, 20]),
   but('hard labels only', () => ({ hardWeight: 1 })),
