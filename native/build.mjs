@@ -36,10 +36,11 @@ const options = { cwd: here, encoding: 'utf8', maxBuffer: 1 << 28 }
 const failure = build()
 if (failure === undefined) {
   console.log(`native: built ${path.relative(process.cwd(), output) || output}`)
-} else if (mode === 'required') {
-  console.error(
-    `native: ${failure}\nIMAGO_NATIVE=required asks for the addon: install CMake ≥ 3.21 and a C++20 compiler.`,
-  )
+} else if (mode === 'required' || cuda === 'on') {
+  const remedy =
+    mode === 'required' ? 'IMAGO_NATIVE=required asks for the addon: install CMake ≥ 3.21 and a C++20 compiler.\n' : ''
+  const cudaRemedy = cuda === 'on' ? 'IMAGO_CUDA=1 asks for the CUDA kernels: nvcc ≥ 12 on the PATH, or CUDACXX.\n' : ''
+  console.error(`native: ${failure}\n${remedy}${cudaRemedy}`.trimEnd())
   process.exit(1)
 } else {
   console.warn(`native: not built, the TypeScript kernels are used instead (slower, same results): ${failure}`)
@@ -60,7 +61,7 @@ function build() {
   if (spawnSync('cmake', ['--version']).status !== 0) return 'CMake was not found'
   const outcome = compile(cmakeJs, 'build', cuda)
   if (outcome.built) return emulation()
-  const isCuda = /\.cu\b|nvcc/.test(firstError(outcome.log))
+  const isCuda = /(FAILED: |\*\*\* ).*(imago_cuda\.dir|\.cu\b)|CMake Error[^]{0,400}CUDA/.test(outcome.log)
   if (isCuda && cuda === 'on') return failed(outcome)
   // An old build folder may be what is wrong, or an nvcc that was found and is broken.
   const without = isCuda ? compile(cmakeJs, 'build', 'off') : compile(cmakeJs, 'rebuild', cuda)
@@ -80,15 +81,22 @@ function compile(cmakeJs, command, cuda) {
   // What an earlier build left would be found and used.
   if (cuda === 'off') rmSync(path.join(folder, 'Release', 'imago_cuda.so'), { force: true })
   const isConfigured = existsSync(path.join(folder, 'CMakeCache.txt'))
+  let log = ''
   if (isConfigured && (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== asked))
-    spawnSync('cmake', ['-U', 'CMAKE_CUDA_COMPILER', ...pairs.map((pair) => `-D${pair}`), folder], options)
+    log += outputOf(
+      spawnSync('cmake', ['-U', 'CMAKE_CUDA_COMPILER', ...pairs.map((pair) => `-D${pair}`), folder], options),
+    )
   const args = [command, '--directory', here, '--parallel', '2', ...pairs.map((pair) => `--CD${pair}`)]
   const run = spawnSync(process.execPath, [cmakeJs, ...args], options)
-  const log = `${run.stdout ?? ''}${run.stderr ?? ''}${run.error?.message ?? ''}`
+  log += outputOf(run)
   const noCuda = /no CUDA kernels: .*/.exec(log)
   if (noCuda !== null) console.log(`native: ${noCuda[0]}; C++ only`)
   if (existsSync(folder)) writeFileSync(stamp, asked)
   return { built: run.status === 0 && existsSync(output), log }
+}
+
+function outputOf(run) {
+  return `${run.stdout ?? ''}${run.stderr ?? ''}${run.error?.message ?? ''}`
 }
 
 function failed({ log }) {
@@ -97,8 +105,15 @@ function failed({ log }) {
 }
 
 function firstError(log) {
-  const lines = log.trim().split('\n')
-  return (lines.find((line) => /CMake Error|error:|FAILED:|not available|not found/.test(line)) ?? lines.at(-1)).trim()
+  // What follows `CMake Error at …:` on a line of its own belongs to it.
+  const lines = log
+    .trim()
+    .replace(/(CMake Error[^\n]*:)\s*\n\s*/g, '$1 ')
+    .split('\n')
+  const told = [/CMake Error|error:|fatal\b/, /FAILED:|not available|not found/].flatMap(
+    (words) => lines.find((line) => words.test(line)) ?? [],
+  )
+  return (told[0] ?? lines.at(-1)).trim()
 }
 
 /** Where --emulation asks for it. The addon is built whether or not this can be. */
