@@ -2,8 +2,8 @@
 // its classes and of each class over the rows of the batch, and the gradient.
 //
 // Three passes: by rows (normalisers and correlations of the rows), by columns (correlations of the classes; a column belongs to
-// one task, which walks over the rows in their order), by rows again (gradient). Probabilities are computed anew each time: as
-// a − 1/C, which keeps its digits at high T, or as a itself, which keeps them where probabilities are small.
+// one task, which walks over the rows in their order), by rows again (gradient). Probabilities are computed anew in each: less 1/C,
+// which keeps their digits at high T, or as they are, which keeps them where probabilities are small.
 #include "common/softmax_pair.h"
 #include "common/workspace.h"
 #include "cpu/kernel.h"
@@ -59,9 +59,12 @@ struct Probabilities {
 struct Centre {
   Bits is_whole;
   Doubles mean;
-  __attribute__((always_inline)) Doubles operator()(const Probabilities& x) const {
-    return select(is_whole, x.whole, x.less_even) - mean;
+  IMAGO_INLINE Centre at(const Probabilities& x) {
+    const Bits is_whole = abs(x.whole) < abs(x.less_even);
+    return {is_whole, select(is_whole, x.whole, x.less_even)};
   }
+  __attribute__((always_inline)) Doubles form(const Probabilities& x) const { return select(is_whole, x.whole, x.less_even); }
+  __attribute__((always_inline)) Doubles operator()(const Probabilities& x) const { return form(x) - mean; }
 };
 struct ColumnState {
   Centre student_centre;
@@ -69,24 +72,6 @@ struct ColumnState {
   Doubles distance;  // as in Correlation
   Doubles student;
   Doubles teacher;
-};
-
-/** Sums over rows of the numbers of W columns. */
-struct Moments {
-  Doubles whole, less_even, whole_squares, less_even_squares;
-  __attribute__((always_inline)) void add(const Probabilities& x, double share) {
-    whole += x.whole * share;
-    less_even += x.less_even * share;
-    whole_squares += x.whole * x.whole * share;
-    less_even_squares += x.less_even * x.less_even * share;
-  }
-  __attribute__((always_inline)) Centre centre() const {
-    const Bits is_whole = whole_squares < less_even_squares;
-    return {is_whole, select(is_whole, whole, less_even)};
-  }
-  __attribute__((always_inline)) Doubles size(const Centre& centre) const {
-    return select(centre.is_whole, whole_squares, less_even_squares);
-  }
 };
 
 template <class Source>
@@ -124,8 +109,9 @@ struct Dist {
     return {e * s.scale, select(classes_from(c), (x - s.mean) * s.scale, all(0.0))};
   }
 
+  /** The normalisers of a row; x is left in `out`, 0 in lanes that are no class. */
   template <class Any>
-  Softmax softmax(const typename Any::Element* row) const {
+  Softmax softmax(const typename Any::Element* row, double* out) const {
     Doubles most = all(-__builtin_inf());
     for (size_t c = 0; c < batch.classes; c += W) {
       const Doubles x = logits<Any>(row, c);
@@ -135,19 +121,24 @@ struct Dist {
     store(lanes, most);
     for (size_t i = 0; i < W; i++) max = lanes[i] > max ? lanes[i] : max;
     Doubles sum = all(0.0);
-    for (size_t c = 0; c < batch.classes; c += W) sum += probabilities<Any>(row, c, {max, 0, 1}).less_even;
+    for (size_t c = 0; c < batch.classes; c += W) {
+      const Doubles x = probabilities<Any>(row, c, {max, 0, 1}).less_even;
+      store(out + c, x);
+      sum += x;
+    }
     const double total = sum_of(sum.low + sum.high), count = static_cast<double>(batch.unmasked);
     return {max, total / count, 1 / (count + total)};
   }
 
   /** Pass 1: a row's normalisers and its correlation. */
-  void prepare_row(RowState& row) const {
-    row.student = softmax<Float32>(z(row));
-    row.teacher = softmax<Source>(v(row));
+  void prepare_row(RowState& row, double* x, double* y) const {
+    row.student = softmax<Float32>(z(row), x);
+    row.teacher = softmax<Source>(v(row), y);
     Doubles aa = all(0.0), bb = aa, ab = aa;
     for (size_t c = 0; c < batch.classes; c += W) {
-      const Doubles a = probabilities<Float32>(z(row), c, row.student).less_even;
-      const Doubles b = probabilities<Source>(v(row), c, row.teacher).less_even;
+      const Bits is_class = classes_from(c);
+      const Doubles a = select(is_class, (load(x + c) - row.student.mean) * row.student.scale, all(0.0));
+      const Doubles b = select(is_class, (load(y + c) - row.teacher.mean) * row.teacher.scale, all(0.0));
       aa += a * a;
       bb += b * b;
       ab += a * b;
@@ -159,29 +150,36 @@ struct Dist {
                                       varies(student_squares, size(row.student)) && varies(teacher_squares, size(row.teacher)));
   }
 
-  /** Pass 2: the correlations of W columns; returns the sum of 1 − ρ. */
-  double prepare_columns(const RowState* rows, size_t count, size_t c, ColumnState& column) const {
-    Moments q{all(0.0), all(0.0), all(0.0), all(0.0)}, p = q;
+  /**
+   * Pass 2: the correlations of W columns; returns the sum of 1 − ρ. Moments are taken about the row `heaviest`: no other weighs more, so
+   * the variance is at least its share of the squared distance from the mean, and little cancels when that is taken off.
+   */
+  double prepare_columns(const RowState* rows, size_t count, const RowState& heaviest, size_t c, ColumnState& column) const {
+    const Centre q0 = Centre::at(probabilities<Float32>(z(heaviest), c, heaviest.student));
+    const Centre p0 = Centre::at(probabilities<Source>(v(heaviest), c, heaviest.teacher));
+    const Doubles zero = all(0.0);
+    Doubles a_sum = zero, b_sum = zero, aa = zero, bb = zero, ab = zero, a_size = zero, b_size = zero;
     for (size_t r = 0; r < count; r++) {
-      q.add(probabilities<Float32>(z(rows[r]), c, rows[r].student), rows[r].share);
-      p.add(probabilities<Source>(v(rows[r]), c, rows[r].teacher), rows[r].share);
+      const double share = rows[r].share;
+      const Doubles q = q0.form(probabilities<Float32>(z(rows[r]), c, rows[r].student));
+      const Doubles p = p0.form(probabilities<Source>(v(rows[r]), c, rows[r].teacher));
+      const Doubles a = q - q0.mean, b = p - p0.mean, weighted_a = a * share, weighted_b = b * share;
+      a_sum += weighted_a;
+      b_sum += weighted_b;
+      aa += weighted_a * a;
+      bb += weighted_b * b;
+      ab += weighted_a * b;
+      a_size += q * q * share;
+      b_size += p * p * share;
     }
-    column.student_centre = q.centre();
-    column.teacher_centre = p.centre();
-    Doubles aa = all(0.0), bb = aa, ab = aa;
-    for (size_t r = 0; r < count; r++) {
-      const Doubles a = column.student_centre(probabilities<Float32>(z(rows[r]), c, rows[r].student));
-      const Doubles b = column.teacher_centre(probabilities<Source>(v(rows[r]), c, rows[r].teacher));
-      aa += a * a * rows[r].share;
-      bb += b * b * rows[r].share;
-      ab += a * b * rows[r].share;
-    }
+    column.student_centre = {q0.is_whole, q0.mean + a_sum};
+    column.teacher_centre = {p0.is_whole, p0.mean + b_sum};
     double student_squares[W], teacher_squares[W], products[W], student_size[W], teacher_size[W];
-    store(student_squares, aa);
-    store(teacher_squares, bb);
-    store(products, ab);
-    store(student_size, q.size(column.student_centre));
-    store(teacher_size, p.size(column.teacher_centre));
+    store(student_squares, aa - a_sum * a_sum);
+    store(teacher_squares, bb - b_sum * b_sum);
+    store(products, ab - a_sum * b_sum);
+    store(student_size, a_size);
+    store(teacher_size, b_size);
     double distance[W] = {}, student_inverse[W] = {}, teacher_inverse[W] = {}, sum = 0;
     for (size_t i = 0; i < W && c + i < batch.classes; i++) {
       if (!batch.is_class(c + i)) continue;
@@ -208,36 +206,35 @@ struct Dist {
   }
 
   /** Pass 3: q·(slope − Σ q·slope)/T; the gradients of a row sum to 0, which gives the surest class its digits. */
-  void write_gradient(const RowState& row, const ColumnState* columns) const {
+  void write_gradient(const RowState& row, const ColumnState* columns, double* masses, double* pulls) const {
     Doubles others = all(0.0), surest = all(0.0), mass = all(0.0);
-    const auto pull_at = [&](size_t c, auto take) {
+    for (size_t c = 0; c < batch.classes; c += W) {
       const Probabilities q = probabilities<Float32>(z(row), c, row.student);
       const Probabilities p = probabilities<Source>(v(row), c, row.teacher);
-      take(q.whole, q.whole * slope(row, columns[c / W], q, p));
-    };
+      const Doubles pull = q.whole * slope(row, columns[c / W], q, p);
+      const Bits is_other = q.whole < row.student.scale;
+      others += select(is_other, pull, all(0.0));
+      surest += select(is_other, all(0.0), pull);
+      mass += select(is_other, q.whole, all(0.0));
+      store(masses + c, q.whole);
+      store(pulls + c, pull);
+    }
     const bool is_sure = row.student.scale > 0.75;
-    for (size_t c = 0; c < batch.classes; c += W)
-      pull_at(c, [&](Doubles q, Doubles pull) {
-        const Bits is_other = q < row.student.scale;
-        others += select(is_other, pull, all(0.0));
-        surest += select(is_other, all(0.0), pull);
-        mass += select(is_other, q, all(0.0));
-      });
     const double rest = sum_of(others.low + others.high);
     const double total = rest + sum_of(surest.low + surest.high);
     const double closing = sum_of(mass.low + mass.high) * total - rest;
     const double factor = row.share * inverse;
     float* const gradient = batch.gradient + row.index * batch.classes;
-    for (size_t c = 0; c < batch.classes; c += W)
-      pull_at(c, [&](Doubles q, Doubles pull) {
-        Doubles g = pull - q * total;
-        if (is_sure) g = select(q < row.student.scale, g, all(closing));
-        const F out = narrowed(g * factor);
-        if (c + W <= batch.classes)
-          store(gradient + c, out);
-        else
-          store_part(gradient + c, batch.classes - c, out);
-      });
+    for (size_t c = 0; c < batch.classes; c += W) {
+      const Doubles q = load(masses + c);
+      Doubles g = load(pulls + c) - q * total;
+      if (is_sure) g = select(q < row.student.scale, g, all(closing));
+      const F out = narrowed(g * factor);
+      if (c + W <= batch.classes)
+        store(gradient + c, out);
+      else
+        store_part(gradient + c, batch.classes - c, out);
+    }
   }
 };
 
@@ -260,20 +257,32 @@ int run(const imago_call* call, Batch& batch) {
   double* const distances = workspace.take<double>(tiles);
   size_t count = 0;
   for (size_t r = 0; r < batch.rows; r++) {
-    if (batch.counts(r)) {
-      rows[count].index = r;
-      rows[count++].share = batch.share(r);
-    } else if (batch.gradient != nullptr) {
-      memset(batch.gradient + r * batch.classes, 0, batch.classes * sizeof(float));
-    }
+    if (!batch.counts(r)) continue;
+    rows[count].index = r;
+    rows[count++].share = batch.share(r);
   }
-  const Chunks by_row = Chunks::of(count, batch.classes, 1);
-  parallel(count, by_row, [&](size_t, size_t first, size_t end) {
-    for (size_t r = first; r < end; r++) kernel.prepare_row(rows[r]);
-  });
-  parallel(tiles, Chunks::of(tiles, count * W, 1), [&](size_t, size_t first, size_t end) {
-    for (size_t i = first; i < end; i++) distances[i] = kernel.prepare_columns(rows, count, i * W, columns[i]);
-  });
+  const RowState* heaviest = rows;
+  for (size_t r = 0; r < count; r++)
+    if (rows[r].share > heaviest->share) heaviest = rows + r;
+  // Every task has room for two rows in float64.
+  bool failed[max_chunks] = {};
+  const auto each_row = [&](auto task) {
+    const Chunks chunks = Chunks::of(count, batch.classes, 1);
+    parallel(count, chunks, [&](size_t chunk, size_t first, size_t end) {
+      double* const memory = reinterpret_cast<double*>(scratch(4 * tiles * W));
+      failed[chunk] = memory == nullptr;
+      for (size_t r = first; memory != nullptr && r < end; r++) task(rows[r], memory, memory + tiles * W);
+    });
+    for (size_t i = 0; i < chunks.count; i++)
+      if (failed[i]) return refuse(call, "out of memory for rows of %zu classes", batch.classes);
+    return 0;
+  };
+  const auto prepare_row = [&](RowState& row, double* x, double* y) { kernel.prepare_row(row, x, y); };
+  if (const int refused = each_row(prepare_row)) return refused;
+  if (count > 0)
+    parallel(tiles, Chunks::of(tiles, count * W, 1), [&](size_t, size_t first, size_t end) {
+      for (size_t i = first; i < end; i++) distances[i] = kernel.prepare_columns(rows, count, *heaviest, i * W, columns[i]);
+    });
   double inter = 0, intra = 0;
   for (size_t r = 0; r < count; r++) inter += rows[r].share * rows[r].correlation.distance;
   if (count > 0)
@@ -283,10 +292,9 @@ int run(const imago_call* call, Batch& batch) {
   result[1] = inter;
   result[2] = intra;
   if (batch.gradient == nullptr) return 0;
-  parallel(count, by_row, [&](size_t, size_t first, size_t end) {
-    for (size_t r = first; r < end; r++) kernel.write_gradient(rows[r], columns);
-  });
-  return 0;
+  for (size_t r = 0; r < batch.rows; r++)
+    if (!batch.counts(r)) memset(batch.gradient + r * batch.classes, 0, batch.classes * sizeof(float));
+  return each_row([&](RowState& row, double* x, double* y) { kernel.write_gradient(row, columns, x, y); });
 }
 
 }  // namespace
