@@ -9,7 +9,8 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 60_000,
+    // Tests do not time: this only ends what hangs, also on a machine that has other things to do.
+    testTimeout: 300_000,
     hookTimeout: 120_000,
     projects: [
       { extends: true, test: { name: 'unit', include: ['packages/*/test/**/*.test.ts', 'native/test/**/*.test.ts'] } },
