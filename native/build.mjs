@@ -61,7 +61,7 @@ function build() {
   if (spawnSync('cmake', ['--version']).status !== 0) return 'CMake was not found'
   const outcome = compile(cmakeJs, 'build', cuda)
   if (outcome.built) return emulation()
-  const isCuda = /(FAILED: |\*\*\* ).*(imago_cuda\.dir|\.cu\b)|CMake Error[^]{0,400}CUDA/.test(outcome.log)
+  const isCuda = /(FAILED: |\*\*\* ).*(imago_cuda\.dir|\.cu\b)|CMake Error[\s\S]{0,400}CUDA/.test(outcome.log)
   if (isCuda && cuda === 'on') return failed(outcome)
   // An old build folder may be what is wrong, or an nvcc that was found and is broken.
   const without = isCuda ? compile(cmakeJs, 'build', 'off') : compile(cmakeJs, 'rebuild', cuda)
