@@ -98,6 +98,11 @@ describe('bad input', () => {
     ['an output folder that is something else', ['train', ...quick, '--out', 'foreign'], /thesis\.txt/],
     ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
     [
+      'an option that has no part in the run',
+      ['paper', 'hinton-2015/mnist', '--omit', '3', '--optimizer', 'sgd'],
+      /optimizer has no part/,
+    ],
+    [
       'an architecture that is none',
       ['train', '--arch', 'mlp:ten', '--data', 'digits', '--out', 'run'],
       /mlp:784-800-800-10/,

@@ -1,46 +1,26 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { hinton2015MnistDefaults as defaults, type HintonMnistResult, hinton2015Mnist } from '@imago/papers'
-import { NotFoundError } from '@imago/tensor'
+import { hinton2015MnistDefaults as defaults } from '@imago/papers'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
 import { exitCode } from '../exit-code.js'
-import { mnistReport } from '../report/mnist-report.js'
+import { recipeFor, recipes } from '../papers/index.js'
+import type { PaperOptions } from '../papers/paper-recipe.js'
 import { page } from '../report/page.js'
-import { followRecipe } from '../run/follow-recipe.js'
-import { openData } from '../run/open-data.js'
 import { table } from '../terminal/table.js'
 import { oneOf, real, reals, whole, wholes } from '../values.js'
-
-interface PaperOptions {
-  readonly out?: string
-  readonly dataDir?: string
-  readonly fast?: boolean
-  readonly epochs?: number
-  readonly teacherEpochs?: number
-  readonly seeds?: number[]
-  readonly rates?: number[]
-  readonly selectionEpochs?: number
-  readonly optimizer?: 'adamw' | 'sgd'
-  readonly schedule?: 'cosine' | 'constant'
-  readonly temperature?: number
-  readonly hardWeight?: number
-  readonly ablation: boolean
-  readonly threads: number
-  readonly json?: boolean
-}
 
 export function addPaper(program: Command, act: Act): void {
   program
     .command('paper <recipe>')
-    .description('a table of a paper as a run: hinton-2015/mnist')
+    .description(`a table of a paper as a run: ${recipes.map(({ name }) => name).join(', ')}`)
     .option(
       '--out <folder>',
       'the run folder (default runs/RECIPE); the same command goes on, a second process shares the work',
     )
     .option('--data-dir <folder>', 'where the data lies (default: $IMAGO_DATA_DIR, else the cache, else a download)')
-    .option('--fast', 'few epochs, one seed: whether the effects point the right way, in ≤ 15 minutes on 2 cores')
+    .option('--fast', 'few epochs, one seed: whether the effects point the right way, in ≤ 10 minutes on 2 cores')
     .option('--epochs <n>', `passes over the training set (default ${defaults.epochs})`, whole(1))
     .option('--teacher-epochs <n>', 'passes for teachers (default: as --epochs)', whole(1))
     .option('--seeds <list>', `seeds (default ${defaults.seeds.join(',')})`, wholes(0))
@@ -67,6 +47,8 @@ export function addPaper(program: Command, act: Act): void {
     )
     .option('--hard-weight <a>', `share of the labels (default ${defaults.hardWeight})`, real(0, 1))
     .option('--no-ablation', 'leave out the table of epochs, shares, rates and temperatures')
+    .option('--omit <digits>', 'hinton-2015/mnist: a transfer set without these digits', wholes(0))
+    .option('--only <digits>', 'hinton-2015/mnist: a transfer set of these digits alone', wholes(0))
     .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
@@ -74,48 +56,31 @@ export function addPaper(program: Command, act: Act): void {
     .addHelpText(
       'after',
       `
+Recipes (defaults above are those of hinton-2015/mnist):
+${recipes.map(({ name, about }) => `  ${name}: ${about}`).join('\n')}
+
 Examples:
   imago paper hinton-2015/mnist --fast
   imago paper hinton-2015/mnist --epochs 60 --seeds 1,2,3 --out runs/mnist
+  imago paper hinton-2015/mnist --omit 3 --only 7,8
 `,
     )
     .action(act(paper))
 }
 
-const recipes = ['hinton-2015/mnist']
-
-async function paper(context: Context, options: PaperOptions, recipe: string): Promise<number> {
-  if (!recipes.includes(recipe))
-    throw new NotFoundError(`there is no recipe "${recipe}"`, `There is ${recipes.join(', ')}`)
-  const data = await openData(context, {
-    data: 'mnist',
-    ...(options.dataDir !== undefined && { dataDir: options.dataDir }),
-  })
-  const runDir = options.out ?? join('runs', recipe)
-  const { out: _, json: __, dataDir: ___, ablation, fast, ...rest } = options
-  const result = await followRecipe(
-    hinton2015Mnist({
-      ...rest,
-      ...(fast && { fast }),
-      ...(ablation ? {} : { ablation }),
-      data,
-      runDir,
-      signal: context.signal,
-      clock: context.now,
-    }),
-    context,
-  )
-  const report = mnistReport(result)
-  await save(join(runDir, 'result.json'), `${JSON.stringify(result, null, 2)}\n`)
-  await save(join(runDir, 'report.html'), page(report))
+async function paper(context: Context, options: PaperOptions, name: string): Promise<number> {
+  const recipe = recipeFor(name, options)
+  const runDir = options.out ?? join('runs', recipe.name)
+  const { result, report, effects, file = 'result' } = await recipe.run(context, options, runDir)
+  await save(join(runDir, `${file}.json`), `${JSON.stringify(result, null, 2)}\n`)
+  const html = join(runDir, file === 'result' ? 'report.html' : `${file}.html`)
+  await save(html, page(report))
   if (options.json) context.out(JSON.stringify(result, null, 2))
   else {
     for (const { title, rows } of report.tables) context.out(`${title}\n\n${table(rows)}\n`)
-    context.out(`report ${join(runDir, 'report.html')}`)
+    context.out(`report ${html}`)
   }
-  return result.effects.every(({ holds }: HintonMnistResult['effects'][number]) => holds)
-    ? exitCode.ok
-    : exitCode.effect
+  return effects.every(({ holds }) => holds) ? exitCode.ok : exitCode.effect
 }
 
 /** Whole or not at all; another process of the same run may write the same file. */

@@ -1,6 +1,6 @@
 import type { HintonMnistResult } from '@imago/papers'
 import type { LineChart } from './line-chart.js'
-import type { Report } from './page.js'
+import { effectsTable, type Report, settingsFacts, verdicts } from './page.js'
 
 /** The tables of hinton-2015/mnist, errors beside the paper's, and how they came about. */
 export function mnistReport(result: HintonMnistResult): Report {
@@ -9,17 +9,11 @@ export function mnistReport(result: HintonMnistResult): Report {
     title: 'Hinton, Vinyals & Dean 2015, section 3: MNIST',
     summary: [
       `Test errors of 10,000 after the last epoch (${settings.teacherEpochs} for teachers, ${settings.epochs} for students), ${settings.optimizer} (rate ${settings.teacherSchedule} for teachers, ${settings.schedule} for students), T = ${settings.temperature}.`,
-      ...effects.map(({ name, holds, found }) => `${holds ? 'Holds' : 'Does not hold'}: ${name} (${found}).`),
+      ...verdicts(effects),
     ],
     tables: [
       { title: 'Test errors of 10,000', rows: errorRows(result) },
-      {
-        title: 'Effects',
-        rows: [
-          ['effect', 'holds', 'found'],
-          ...effects.map(({ name, holds, found }) => [name, holds ? 'yes' : 'no', found]),
-        ],
-      },
+      effectsTable(effects),
       ...(trials.length === 0
         ? []
         : [
@@ -55,7 +49,7 @@ export function mnistReport(result: HintonMnistResult): Report {
           ]),
     ],
     charts: charts(result),
-    facts: Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value)])),
+    facts: settingsFacts(settings),
   }
 }
 

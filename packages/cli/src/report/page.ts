@@ -1,3 +1,4 @@
+import type { Effect } from '@imago/papers'
 import { escapeText } from './escape.js'
 import { type LineChart, lineChart } from './line-chart.js'
 
@@ -10,6 +11,21 @@ export interface Report {
   readonly charts: readonly LineChart[]
   /** Facts about the run: seed, options, versions. */
   readonly facts: { readonly [name: string]: string }
+}
+
+/** Each effect in a sentence. */
+export function verdicts(effects: readonly Effect[]): string[] {
+  return effects.map(({ name, holds, found }) => `${holds ? 'Holds' : 'Does not hold'}: ${name} (${found}).`)
+}
+
+export function effectsTable(effects: readonly Effect[]): Report['tables'][number] {
+  const rows = effects.map(({ name, holds, found }) => [name, holds ? 'yes' : 'no', found])
+  return { title: 'Effects', rows: [['effect', 'holds', 'found'], ...rows] }
+}
+
+/** Settings as facts of the run. */
+export function settingsFacts(settings: object): Report['facts'] {
+  return Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, JSON.stringify(value) ?? '']))
 }
 
 const style = `

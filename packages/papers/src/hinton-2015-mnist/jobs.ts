@@ -6,6 +6,7 @@ import { rng } from '@imago/tensor'
 import type { JsonObject } from '@imago/trainer'
 import type { Job } from '../jobs/job.js'
 import { trainModel } from '../jobs/train-model.js'
+import { ofClasses } from '../of-classes.js'
 import { defaults, paper, type Settings } from './options.js'
 
 /** What makes jobs: the data, the settings, this process's threads. */
@@ -26,6 +27,8 @@ export interface StudentPlan {
   readonly soft?: { readonly temperature: number; readonly hardWeight: number; readonly teacher: string }
   /** Train on 55,000 images and count errors on the other 5,000 of the training set. */
   readonly heldOut?: boolean
+  /** Train on the images of these digits alone; default: all. */
+  readonly transfer?: readonly number[]
 }
 
 /** The 1200-1200 teacher: dropout, max-norm, ±2 px jitter. */
@@ -75,7 +78,7 @@ export function teacherJob(
 
 /** The 800-800 student, on hard labels or on a teacher's soft targets; images as they are. */
 export function studentJob({ data, settings, threads }: Workshop, name: string, plan: StudentPlan): Job {
-  const { seed, rate, epochs, soft, heldOut = false, schedule = settings.schedule } = plan
+  const { seed, rate, epochs, soft, heldOut = false, schedule = settings.schedule, transfer } = plan
   return {
     name,
     ...(soft && { needs: [soft.teacher] }),
@@ -87,10 +90,12 @@ export function studentJob({ data, settings, threads }: Workshop, name: string, 
       rate,
       ...commonConfig(settings, 'student', schedule),
       ...(soft && { soft: { ...soft } }),
+      ...(transfer && { transfer }),
     },
     run(context) {
       const random = rng(seed)
-      const { train, test } = partsOf(data, heldOut)
+      const { train: all, test } = partsOf(data, heldOut)
+      const train = transfer ? ofClasses(all, transfer) : all
       // Where the labels have no part in the loss, they are not even there.
       const rows = soft && soft.hardWeight === 0 ? unlabelled(train) : train
       return trainModel(

@@ -1,6 +1,7 @@
 import { ArgumentError, StateError } from '@imago/tensor'
-import { claimRunFolder, FolderInUse, type JsonObject } from '@imago/trainer'
+import type { JsonObject } from '@imago/trainer'
 import type { Job, RecipeEvent } from '../jobs/job.js'
+import { markFolder } from '../jobs/mark-folder.js'
 import { runJobs } from '../jobs/run-jobs.js'
 import type { TrainingResult } from '../jobs/train-model.js'
 import { studentJob, teacherJob, type Workshop } from './jobs.js'
@@ -20,7 +21,7 @@ import { type HintonMnistResult, type Trial, tabulate, type Variant } from './ta
 export async function* hinton2015Mnist(options: HintonMnistOptions): AsyncGenerator<RecipeEvent, HintonMnistResult> {
   const settings = settingsOf(options)
   check(options, settings)
-  await markFolder(options)
+  await markFolder({ ...options, recipe: 'hinton-2015/mnist' })
   const shop: Workshop = { data: options.data, settings, threads: options.threads }
   const run = (jobs: readonly Job[]): ReturnType<typeof runJobs> =>
     runJobs(jobs, {
@@ -132,24 +133,8 @@ function variantsOf(shop: Workshop, rate: number): Variant[] {
   ]
 }
 
-/** Mark the folder as this recipe's, for a moment only: several processes work in it, each holding its job's folder. */
-async function markFolder({ runDir, signal, wait }: HintonMnistOptions): Promise<void> {
-  for (let round = 0; ; round++) {
-    try {
-      const folder = await claimRunFolder(runDir, { recipe: 'hinton-2015/mnist' })
-      return await folder.release({ keep: true })
-    } catch (error) {
-      if (!(error instanceof FolderInUse) || round === 20) throw error
-      await (wait ?? pause)(50 + 10 * round, signal)
-    }
-  }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
-}
-
-function check({ data }: HintonMnistOptions, settings: Settings): void {
+/** @throws ArgumentError, StateError for data that is not MNIST's shape */
+export function check({ data }: Pick<HintonMnistOptions, 'data'>, settings: Settings): void {
   if (settings.seeds.length === 0)
     throw new ArgumentError('hinton2015Mnist', 'seeds', 'at least one whole number', settings.seeds)
   if (settings.rates.length === 0)

@@ -1,3 +1,4 @@
+import type { Effect } from '../effect.js'
 import type { Job } from '../jobs/job.js'
 import type { TrainingResult } from '../jobs/train-model.js'
 import { paper, type Settings } from './options.js'
@@ -39,13 +40,6 @@ export interface Variant {
   readonly value: number
   readonly against: string
   readonly job: Job
-}
-
-/** A claim of the paper, and whether this run bears it out. */
-export interface Effect {
-  readonly name: string
-  readonly holds: boolean
-  readonly found: string
 }
 
 export interface HintonMnistResult {
