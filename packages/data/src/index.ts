@@ -3,6 +3,9 @@ export { noise } from './augment/noise.js'
 export type { Augment, Batch, Batches, Dataset } from './batch.js'
 export { type BatchesOptions, batches } from './batches.js'
 export { concat } from './concat.js'
+export type { CsvOptions } from './csv/csv-options.js'
+export { readCsv } from './csv/read-csv.js'
+export { writeCsv } from './csv/write-csv.js'
 export { type DatasetOptions, dataset } from './dataset.js'
 export { type DigitsOptions, digits, drawDigits } from './digits/digits.js'
 export { type BatchSource, type FromIterableOptions, fromIterable } from './from-iterable.js'
@@ -17,5 +20,28 @@ export { type OpenDatasetOptions, openDataset } from './open/open-dataset.js'
 export type { Scaling } from './scaling.js'
 export { split } from './split.js'
 export { subset } from './subset.js'
+export { type EncodeOptions, encodeLabels, encodeRecords, encodeTable } from './table/encode.js'
+export {
+  type ColumnEncoder,
+  type ContinuousEncoder,
+  encoderWidth,
+  type FitEncoderOptions,
+  fitEncoder,
+  formatEncoder,
+  inputNames,
+  type NominalEncoder,
+  parseEncoder,
+  type TableEncoder,
+} from './table/encoder.js'
+export {
+  type Column,
+  type ContinuousColumn,
+  formatSchema,
+  type NominalColumn,
+  parseSchema,
+  type TableSchema,
+} from './table/schema.js'
+export { type Cells, concatTables, selectColumns, type Table, table, takeRows, withoutColumns } from './table/table.js'
+export { type TableDatasetOptions, tableDataset } from './table/table-dataset.js'
 export type { TrainTest } from './train-test.js'
 export { unlabelled } from './unlabelled.js'
