@@ -8,6 +8,7 @@ import { olderRewrites } from '../opset/older.js'
 import { namesOf, type Rewriter, uniqueIn } from '../opset/rewriter.js'
 import { inlineFunctions } from './inline-functions.js'
 import { mapGraphs, readsOf, subgraphs } from './node-names.js'
+import { unpackSequences } from './unpack-sequences.js'
 
 /** The opset that imago's passes and gradients are written for. */
 export const standardOpset = 17
@@ -18,13 +19,18 @@ const newest = 28
  * The model in the forms of opset 17, with the same results: attributes that became inputs (Dropout's ratio, axes of Squeeze and
  * ReduceSum, bounds of Clip, pads, …), Softmax over flattened axes, old BatchNormalization, initializers that old files list among
  * the inputs; and from newer opsets back where opset 17 can say it. A model of a newer opset with an op that opset 17 has
- * not is returned as it is, in its own opset. Model-local functions are inlined first.
+ * not is returned as it is, in its own opset. Model-local functions are inlined first; lists of tensors are taken apart last (`unpackSequences`).
  *
  * Nodes must be in topological order. Shapes that the file says of intermediates are kept.
  * @throws UnsupportedError for forms that have no equivalent (Upsample, broadcasting along an axis, opsets that are unknown)
  */
 export function normaliseOpset(model: Model): Model {
-  const whole = inlineFunctions(model)
+  const normal = inOneForm(inlineFunctions(model))
+  const graph = unpackSequences(normal.graph)
+  return graph === normal.graph ? normal : { ...normal, graph }
+}
+
+function inOneForm(whole: Model): Model {
   const version = whole.opsets.get('')
   if (version === undefined || version === standardOpset) return { ...whole, graph: plainInputs(whole) }
   if (version < 1 || version > newest)
