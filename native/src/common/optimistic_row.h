@@ -52,19 +52,20 @@ IMAGO_INLINE RowSums sweep(const float* z, const typename Source::Element* v, si
   } parts[2];
   Sum sums[4];
   F student_max{}, teacher_max{};
+  const Exp2 power;
   const auto step = [&](size_t i, F zs, F vs, Part& part) __attribute__((always_inline)) {
     const F y = student(zs);
-    const F x = max(all(below), teacher(vs));  // in this order a NaN stays
+    const F x = raised(teacher(vs));
     student_max = max(student_max, y);
     teacher_max = max(teacher_max, x);
-    const F a = exp2_below(y), b = exp2_below(x);
+    const F a = power(raised(y)), b = power(x);
     part.student += a;
     part.teacher += b;
     part.cross = fma(b, x - y, part.cross);
     store(out.student + i, a);
     store(out.teacher + i, b);
     if constexpr (hard == Hard::separate) {
-      const F e = exp2_below(own(zs));
+      const F e = power(raised(own(zs)));
       part.labels += e;
       store(out.hard + i, e);
     } else if constexpr (hard != Hard::none) {
@@ -158,7 +159,7 @@ IMAGO_INLINE bool optimistic_row(const SoftLoss<Source>& loss, const Rows& rows,
   if (hard == Hard::separate && !(loss.temperature * static_cast<double>(sums.student_max) <= 60)) return false;
   const double divergence = sums.divergence();
   const float q = static_cast<float>(1 / sums.student), p = static_cast<float>(1 / sums.teacher);
-  const F most = max(exp2_below(all(sums.student_max)) * q, exp2_below(all(sums.teacher_max)) * p);
+  const F most = max(exp2(all(sums.student_max)) * q, exp2(all(sums.teacher_max)) * p);
   if (!(divergence >= static_cast<double>(divergent(most)[0]) && divergence < __builtin_inf())) return false;
   if (gradient != nullptr && !is_apart(s, n, q, p, apart * most[0])) return false;
 

@@ -22,6 +22,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
   if (!student.holds(student_max) || !teacher.holds(teacher_max)) return false;
   if (hard == Hard::separate && !own.holds(student_max)) return false;
 
+  const Exp2 power;
   Sum student_total, teacher_total;
   F cross_total{}, others_total{}, label_mass{}, label_exponent{};
   for (size_t first = 0; first < classes; first += short_run) {
@@ -30,8 +31,8 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
     for (size_t c = first; c < end; c++) {
       const F logit = load(z + c * W);
       const F y = student(logit);
-      const F x = max(all(below), teacher(load(v + c * W)));
-      const F a = exp2_below(y), b = exp2_below(x);
+      const F x = raised(teacher(load(v + c * W)));
+      const F a = power(raised(y)), b = power(x);
       student_part += a;
       teacher_part += b;
       cross = fma(b, x - y, cross);
@@ -39,7 +40,7 @@ IMAGO_INLINE bool optimistic_rows(const SoftLoss<Source>& loss, const Rows& rows
       store(v + c * W, b);
       if constexpr (hard != Hard::none) {
         const F exponent = hard == Hard::separate ? own(logit) : y * static_cast<float>(exponent_of(hard));
-        const F mass = hard == Hard::separate ? exp2_below(exponent) : power_of<hard>(a);
+        const F mass = hard == Hard::separate ? power(raised(exponent)) : power_of<hard>(a);
         if constexpr (hard == Hard::separate) store(e + c * W, mass);
         const I is_label = Narrow::classes_of(c) == rows.label;
         others += select(is_label, F{}, mass);

@@ -2,6 +2,7 @@
 #pragma once
 #include <math.h>
 
+#include "common/exp2.h"
 #include "common/row_loss.h"
 #include "common/softmax_terms.h"
 
@@ -11,8 +12,6 @@ inline constexpr float apart = 0.05f;
 /** The same for the sum of soft and hard gradient, of which either has been rounded. */
 inline constexpr float cancelling = 0.4f;
 inline constexpr float above = 8;
-/** Exponents of 2 are cut off here: 2^−400 is 0, and 0·(−400) is not NaN. */
-inline constexpr float below = -400;
 /** Temperatures at which exponents of usual logits stay within float32, and beyond which T² asks for more digits of KL. */
 inline constexpr double coolest = 1e-3;
 inline constexpr double warmest = 20;
@@ -56,24 +55,6 @@ struct Exponent {
     return !any(~((left <= above) & (left >= -above)));
   }
 };
-
-/** 2^y for any y ≤ 100. */
-IMAGO_INLINE F exp2_below(F y) {
-#if defined(__AVX512F__)
-  // y = floor + fraction; the fraction in [0, 1) needs no rounding to an integer register and back.
-  const F r = _mm512_reduce_ps(y, 0x09);
-  F p = all(2.170225489e-04f);
-  p = fma(p, r, all(1.243968727e-03f));
-  p = fma(p, r, all(9.678840637e-03f));
-  p = fma(p, r, all(5.548334122e-02f));
-  p = fma(p, r, all(2.402298301e-01f));
-  p = fma(p, r, all(6.931470037e-01f));
-  p = fma(p, r, all(1.0f));
-  return _mm512_scalef_ps(p, y);
-#else
-  return exp2(y);
-#endif
-}
 
 /** A loss with a soft term and perhaps labels: what its rows are and how much each part counts in the gradient. */
 template <class Source>

@@ -85,11 +85,21 @@ export function run(
   try {
     const buffers = given as KernelBuffer[]
     if (device !== null) callOnDevice(caller, kernel, backend ?? 'auto', device, given, scalars)
-    else if (resolve(caller, backend ?? 'auto') === 'cpu') native().binding!.call(kernel, buffers, scalars)
+    else if (resolve(caller, backend ?? 'auto') === 'cpu') native().binding!.call(kernel, buffers, packed(scalars))
     else (reference[kernel] as Kernel)(buffers, scalars)
   } catch (error) {
     throw typed(caller, error)
   }
+}
+
+const kept: Float64Array[] = []
+
+/** The scalars in memory that is kept: the addon reads it at once, and numbers of an array one by one, which takes longer than a small loss. */
+function packed(scalars: readonly number[]): Float64Array {
+  const count = scalars.length
+  const memory = (kept[count] ??= new Float64Array(count))
+  for (let i = 0; i < count; i++) memory[i] = scalars[i]!
+  return memory
 }
 
 /** The device of a call whose tensors are all there, null where none is. Which some are not: refused. */
