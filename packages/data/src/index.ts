@@ -19,6 +19,22 @@ export { readNpz } from './npy/read-npz.js'
 export { type OpenDatasetOptions, openDataset } from './open/open-dataset.js'
 export type { Scaling } from './scaling.js'
 export { split } from './split.js'
+export {
+  type CompactEncoding,
+  checkServes,
+  type Encoding,
+  type EncodingOptions,
+  type FullEncoding,
+  type LogitType,
+  type TopKEncoding,
+} from './store/encoding.js'
+export { type FillReport, type FillStoreOptions, fillStore } from './store/fill-store.js'
+export type { InputSignature } from './store/fingerprint.js'
+export { type FromStoreOptions, fromStore } from './store/from-store.js'
+export { formatVersion as storeFormatVersion, type StoreIdentity } from './store/manifest.js'
+export { type OpenStoreOptions, openStore, type Store, type StoredRows } from './store/open-store.js'
+export { type CreateStoreOptions, createStore, type StoreBatch, type StoreWriter } from './store/store-writer.js'
+export { tailName } from './store/tail-name.js'
 export { subset } from './subset.js'
 export { type EncodeOptions, encodeLabels, encodeRecords, encodeTable } from './table/encode.js'
 export {

@@ -49,7 +49,8 @@ export function classifierRows(
   return { student: logits, teacher, labels, weights } as ClassifierRows
 }
 
-function find(caller: string, kind: string, name: string, map: TensorMap): Tensor {
+/** A tensor by its name. @throws NotFoundError with the names that are there */
+export function find(caller: string, kind: string, name: string, map: TensorMap): Tensor {
   const value = map[name]
   if (value !== undefined) return value
   const names = Object.keys(map)

@@ -1,4 +1,5 @@
-import { tensorMap } from '@imago/tensor'
+import { topK } from '@imago/kernels'
+import { type TensorMap, tensor, tensorMap } from '@imago/tensor'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import {
@@ -10,6 +11,7 @@ import {
   logitRegression,
   reverseKl,
   softTarget,
+  topKSoftTarget,
   totalVariation,
 } from '../src/index.js'
 import {
@@ -34,6 +36,7 @@ import {
   reverseKlValue,
   softmax,
   softTargetValue,
+  topKSoftTargetValue,
   totalVariationValue,
 } from './oracle.js'
 
@@ -47,6 +50,8 @@ interface Row {
   readonly scale: number
   /** Batches on which finite differences say something; all unless given. */
   readonly smooth?: { readonly batches: fc.Arbitrary<Drawn>; readonly where: (batch: Drawn) => boolean }
+  /** The targets as this loss reads them; those with the teacher's logits unless given. */
+  readonly targets?: (batch: Drawn) => TensorMap
   /** True where rows are compared with each other: a batch is then not the mean of its rows. */
   readonly relates?: true
 }
@@ -67,6 +72,22 @@ const varied = (t: number) => (batch: Drawn) => {
   })
 }
 
+/** What a store of k classes gives: the largest logits in any order, and the tail at the temperature. */
+const topKTargets =
+  (k: number, temperature: number) =>
+  (batch: Drawn): TensorMap => {
+    const { logits, ...rest } = targets(batch)
+    const classes = logits!.dims[1]!
+    const { indices, values, logTail } = topK({ logits: logits!, k: Math.min(k, classes), temperature })
+    const tail = tensor('float64', logTail.dims, logTail.data)
+    return tensorMap([
+      ...Object.entries(rest),
+      ['indices', indices],
+      ['values', values],
+      [`logTail@${temperature}`, tail],
+    ])
+  }
+
 const table: { readonly [name: string]: Row } = {
   ...Object.fromEntries(
     [0.5, 1, 4, 20].flatMap((temperature) =>
@@ -78,6 +99,24 @@ const table: { readonly [name: string]: Row } = {
             ({ teacher, labels, weights }: Drawn) =>
             (student: Matrix) =>
               softTargetValue(student, teacher, { temperature, hardWeight, labels, weights }),
+          scale: Math.max(1, temperature),
+        },
+      ]),
+    ),
+  ),
+  ...Object.fromEntries(
+    [0.5, 1, 4, 20].flatMap((temperature) =>
+      [0, 0.3].map((hardWeight): [string, Row] => [
+        `topKSoftTarget T=${temperature} a=${hardWeight}`,
+        {
+          loss: topKSoftTarget({ temperature, hardWeight }),
+          oracle:
+            ({ teacher, labels, weights }) =>
+            (student) =>
+              topKSoftTargetValue(student, teacher, 3, { temperature, hardWeight, labels, weights }),
+          targets: topKTargets(3, temperature),
+          // Which of equal classes are kept is decided by their places.
+          smooth: { batches: roughBatches, where: () => true },
           scale: Math.max(1, temperature),
         },
       ]),
@@ -164,14 +203,14 @@ const table: { readonly [name: string]: Row } = {
 }
 
 describe.each(Object.keys(table))('%s', (name) => {
-  const { loss, oracle, scale, smooth, relates } = table[name]!
+  const { loss, oracle, scale, smooth, relates, targets: read = targets } = table[name]!
 
   test('value and gradient are those of the formula in float64', () => {
     fc.assert(
       fc.property(smooth?.batches ?? batches, (batch) => {
         fc.pre(smooth?.where(batch) ?? true)
         const value = oracle(batch)
-        const result = loss.evaluate(outputs(batch.student), targets(batch))
+        const result = loss.evaluate(outputs(batch.student), read(batch))
         const want = value(batch.student)
         expect(Math.abs(result.value - want)).toBeLessThanOrEqual(tolerance.value * scale * Math.max(1, want))
         const slope = finiteDifferences(value, batch.student)
@@ -186,15 +225,16 @@ describe.each(Object.keys(table))('%s', (name) => {
   test.skipIf(relates)('a batch is the weighted mean of its rows', () => {
     fc.assert(
       fc.property(batches, (batch) => {
-        const whole = loss.evaluate(outputs(batch.student), targets(batch)).value
+        const whole = loss.evaluate(outputs(batch.student), read(batch)).value
         let sum = 0
         let total = 0
         for (const [r, w] of batch.weights.entries()) {
           // Only losses that read labels leave rows out by their label.
-          if (loss.needs.targets.includes('labels') || name.startsWith('soft')) if (batch.labels[r] === -100) continue
+          if (loss.needs.targets.includes('labels') || /^(soft|topKSoft)/.test(name))
+            if (batch.labels[r] === -100) continue
           if (w === 0) continue
           const alone = { ...single(batch, r), weights: [1] }
-          sum += w * loss.evaluate(outputs(alone.student), targets(alone)).value
+          sum += w * loss.evaluate(outputs(alone.student), read(alone)).value
           total += w
         }
         const want = total === 0 ? 0 : sum / total
@@ -216,9 +256,9 @@ describe.each(Object.keys(table))('%s', (name) => {
           teacher: turn(batch.teacher),
           labels: batch.labels.map((y) => (y < 0 ? y : (y + classes - 1) % classes)),
         }
-        const plain = loss.evaluate(outputs(batch.student), targets(batch))
+        const plain = loss.evaluate(outputs(batch.student), read(batch))
         const kept = numbers(plain.cotangents.logits)
-        const moved = loss.evaluate(outputs(turned.student), targets(turned))
+        const moved = loss.evaluate(outputs(turned.student), read(turned))
         const got = numbers(moved.cotangents.logits)
         expect(Math.abs(moved.value - plain.value)).toBeLessThanOrEqual(1e-5 * scale * Math.max(1, plain.value))
         for (const [i, x] of got.entries()) {
@@ -232,7 +272,7 @@ describe.each(Object.keys(table))('%s', (name) => {
 
   test('says what it needs, and reads no more', () => {
     const batch: Drawn = { student: [[1, 2, 3]], teacher: [[3, 1, 2]], labels: [1], weights: [1] }
-    const all = targets(batch)
+    const all = read(batch)
     const needed = tensorMap(loss.needs.targets.map((target) => [target, all[target]!]))
     const full = loss.evaluate(outputs(batch.student), all)
     expect(loss.evaluate(outputs(batch.student), needed).value).toBe(full.value)
@@ -261,13 +301,13 @@ describe.each(Object.keys(table))('%s', (name) => {
       labels: [1, 0, 1],
       weights: [1, 2, 1],
     }
-    const first = loss.evaluate(outputs(batch.student), targets(batch)).cotangents.logits!
-    expect(loss.evaluate(outputs(batch.student), targets(batch)).cotangents.logits!.data).toBe(first.data)
+    const first = loss.evaluate(outputs(batch.student), read(batch)).cotangents.logits!
+    expect(loss.evaluate(outputs(batch.student), read(batch)).cotangents.logits!.data).toBe(first.data)
     const last = single(batch, 1)
-    const smaller = loss.evaluate(outputs(last.student), targets(last)).cotangents.logits!
+    const smaller = loss.evaluate(outputs(last.student), read(last)).cotangents.logits!
     expect(smaller.dims).toEqual([1, 2])
     expect((smaller.data as Float32Array).buffer).toBe((first.data as Float32Array).buffer)
-    expect(loss.evaluate(outputs(batch.student), targets(batch)).cotangents.logits!.dims).toEqual([3, 2])
+    expect(loss.evaluate(outputs(batch.student), read(batch)).cotangents.logits!.dims).toEqual([3, 2])
   })
 })
 

@@ -29,6 +29,30 @@ export function softTargetValue(
   })
 }
 
+/** The same with KL of k + 1 buckets: the teacher's k largest classes (of equals the first), and all others together. */
+export function topKSoftTargetValue(
+  student: Matrix,
+  teacher: Matrix,
+  k: number,
+  options: { temperature: number; hardWeight?: number; labels?: readonly number[]; weights?: readonly number[] },
+): number {
+  const { temperature: t, hardWeight: a = 0, labels, weights } = options
+  return mean(student, labels, weights, (z, row, label) => {
+    const [p, q] = [softmax(teacher[row]!, t), softmax(z, t)]
+    const kept = largest(teacher[row]!, k)
+    const pooled = (x: readonly number[]) => [
+      ...kept.map((c) => x[c]!),
+      x.reduce((sum, y, c) => sum + (kept.includes(c) ? 0 : y), 0),
+    ]
+    const buckets = kept.length === z.length ? kl(p, q) : kl(pooled(p), pooled(q))
+    return (1 - a) * t * t * buckets + a * crossEntropyRow(z, label, 0)
+  })
+}
+
+export function largest(row: readonly number[], k: number): number[] {
+  return [...row.keys()].sort((i, j) => row[j]! - row[i]! || i - j).slice(0, k)
+}
+
 export function crossEntropyValue(
   student: Matrix,
   labels: readonly number[],

@@ -1,6 +1,6 @@
+export { FolderInUse } from '@imago/data/files'
 export { type Agreement, agreement } from './agreement.js'
 export { checkpointFolder } from './checkpoint/checkpoint-folder.js'
-export { FolderInUse } from './checkpoint/lock.js'
 export { type MetricsLog, metricsLog } from './checkpoint/metrics-log.js'
 export { claimRunFolder, type RunFolder, readRunFile } from './checkpoint/run-folder.js'
 export { differences } from './differences.js'

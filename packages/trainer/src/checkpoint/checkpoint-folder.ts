@@ -1,8 +1,8 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { removePartial, writeAtomic } from '@imago/data/files'
 import { FormatError, StateError } from '@imago/tensor'
 import type { CheckpointStore, TrainingState } from '../state.js'
-import { removePartial, writeAtomic } from './atomic-file.js'
 import { decodeState, encodeState } from './format.js'
 
 const pattern = /^checkpoint-(\d{15})\.imago$/

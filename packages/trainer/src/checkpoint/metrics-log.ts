@@ -1,6 +1,6 @@
 import { appendFile, readFile } from 'node:fs/promises'
+import { writeAtomic } from '@imago/data/files'
 import type { JsonObject } from '../json.js'
-import { writeAtomic } from './atomic-file.js'
 
 /** A file of JSON objects, one a line, that only grows. */
 export interface MetricsLog {

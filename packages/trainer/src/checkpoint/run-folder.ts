@@ -1,12 +1,11 @@
 import { mkdir, readdir, readFile, rm, rmdir } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { lockFolder, removePartial, writeAtomic } from '@imago/data/files'
 import { ArgumentError, FormatError, StateError } from '@imago/tensor'
 import { differences } from '../differences.js'
 import type { JsonObject } from '../json.js'
 import type { CheckpointStore } from '../state.js'
-import { removePartial, writeAtomic } from './atomic-file.js'
 import { checkpointFolder } from './checkpoint-folder.js'
-import { lockFolder } from './lock.js'
 import { type MetricsLog, metricsLog } from './metrics-log.js'
 
 /** A folder that belongs to one run, held by this process. */

@@ -1,4 +1,4 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { StateError } from '@imago/tensor'
@@ -28,18 +28,25 @@ export class FolderInUse extends StateError {
 }
 
 /**
- * Take a folder for this process; resolves to the function that gives it back. The lock of a process that is no longer alive
- * is taken over.
+ * Take a folder for this process, by a file of this name in it; resolves to the function that gives it back. The lock of a process
+ * that is no longer alive is taken over.
  *
  * @throws FolderInUse naming the holder's pid and host
  */
-export async function lockFolder(folder: string): Promise<() => Promise<void>> {
-  return take(folder, join(folder, 'run.lock'), 0)
+export async function lockFolder(folder: string, name = 'run.lock'): Promise<() => Promise<void>> {
+  const release = await take(folder, join(folder, name), 0)
+  try {
+    await removeLeft(folder)
+    return release
+  } catch (error) {
+    await release()
+    throw error
+  }
 }
 
 async function take(folder: string, path: string, depth: number): Promise<() => Promise<void>> {
   const nonce = `${process.pid}-${counter++}-${Math.trunc(performance.timeOrigin)}`
-  const own = join(folder, `.run.lock.${nonce}`)
+  const own = join(folder, `.lock.${nonce}`)
   await writeFile(own, `${JSON.stringify({ pid: process.pid, host: hostname(), nonce } satisfies Holder)}\n`)
   held.add(nonce)
   let got = false
@@ -60,6 +67,16 @@ async function take(folder: string, path: string, depth: number): Promise<() => 
   }
   return async () => {
     if (held.delete(nonce)) await rm(path, { force: true })
+  }
+}
+
+/** Files of processes that ended while they took the lock: they are no more, and nobody else takes their files away. */
+async function removeLeft(folder: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith('.lock.')) continue
+    const path = join(folder, name)
+    const holder = await holderOf(path)
+    if (holder !== 'none' && holder !== 'unreadable' && !isAlive(holder)) await rm(path, { force: true })
   }
 }
 

@@ -1,0 +1,110 @@
+import { crc32 } from 'node:zlib'
+import { ArgumentError, FormatError } from '@imago/tensor'
+import type { Layout, ShardEntry, StoreIdentity } from './manifest.js'
+import type { OpenFiles } from './open-files.js'
+import { headBytes, readExactly, type ShardTable } from './shard.js'
+
+export interface RecordReader {
+  /** Read records by place; `take` gets each with its position in `places`, in no order. */
+  read(places: ArrayLike<number>, take: (position: number, bytes: Uint8Array, at: number) => void): Promise<void>
+}
+
+/** Blocks that follow on each other are read together up to so many bytes. */
+const mostBytes = 2 ** 20
+/** Reads at a time: as many as the system has threads for, and a few that wait. */
+const mostReads = 16
+
+/** Rows that lie together in one shard. */
+interface Run {
+  readonly shard: number
+  readonly firstBlock: number
+  blocks: number
+  /** Positions in `places`. */
+  readonly wanted: number[]
+}
+
+export function recordReader(
+  files: OpenFiles,
+  { shardRows }: StoreIdentity,
+  { rowBytes, blockRows }: Layout,
+  shards: readonly ShardEntry[],
+  tables: readonly ShardTable[],
+  idOf: (place: number) => number,
+): RecordReader {
+  const rows = shards.reduce((sum, entry) => sum + entry.rows, 0)
+  const blockBytes = blockRows * rowBytes
+  const blockOf = (place: number): number => Math.floor((place % shardRows) / blockRows)
+
+  function runsOf(places: ArrayLike<number>): Run[] {
+    const order = Uint32Array.from({ length: places.length }, (_, i) => i).sort((a, b) => places[a]! - places[b]!)
+    const runs: Run[] = []
+    let last: Run | undefined
+    for (const position of order) {
+      const place = places[position]!
+      if (!(Number.isInteger(place) && place >= 0 && place < rows))
+        throw new ArgumentError('Store.read', 'places', `rows in [0, ${rows})`, place)
+      const shard = Math.floor(place / shardRows)
+      const block = blockOf(place)
+      const next = last?.shard === shard ? block - last.firstBlock - last.blocks : Number.NaN
+      if (last && next <= 0 && (next < 0 || (last.blocks + 1) * blockBytes <= mostBytes)) {
+        if (next === 0) last.blocks++
+        last.wanted.push(position)
+      } else {
+        last = { shard, firstBlock: block, blocks: 1, wanted: [position] }
+        runs.push(last)
+      }
+    }
+    return runs
+  }
+
+  /** Refuse the blocks of a run that are not what their writer wrote. */
+  function check(
+    where: string,
+    { shard, firstBlock, blocks, wanted }: Run,
+    bytes: Uint8Array,
+    places: ArrayLike<number>,
+  ) {
+    const { crcs } = tables[shard]!
+    for (let b = 0; b < blocks; b++) {
+      const block = bytes.subarray(b * blockBytes, (b + 1) * blockBytes)
+      if (crc32(block) === crcs[firstBlock + b]) continue
+      const from = shard * shardRows + (firstBlock + b) * blockRows
+      const to = from + block.length / rowBytes - 1
+      const place = wanted.map((i) => places[i]!).find((at) => at >= from && at <= to) ?? from
+      throw new FormatError(
+        where,
+        `row ${place} (id ${idOf(place)}) is damaged: the CRC-32 of rows ${from} … ${to} is wrong; fill the store again`,
+      )
+    }
+  }
+
+  async function readRun(
+    run: Run,
+    places: ArrayLike<number>,
+    take: (i: number, bytes: Uint8Array, at: number) => void,
+  ) {
+    const { shard, firstBlock, blocks, wanted } = run
+    const inShard = shards[shard]!.rows
+    const from = firstBlock * blockRows
+    const count = Math.min(blocks * blockRows, inShard - from)
+    await files.use(shard, async (handle, where) => {
+      const bytes = await readExactly(handle, where, headBytes + from * rowBytes, count * rowBytes)
+      check(where, run, bytes, places)
+      for (const i of wanted) take(i, bytes, ((places[i]! % shardRows) - from) * rowBytes)
+    })
+  }
+
+  return {
+    async read(places, take) {
+      const runs = runsOf(places)
+      let next = 0
+      const work = async (): Promise<void> => {
+        while (next < runs.length) await readRun(runs[next++]!, places, take)
+      }
+      // All are waited for, so that nothing reads any more when an error is told.
+      const done = await Promise.allSettled(Array.from({ length: Math.min(mostReads, runs.length) }, work))
+      const failed = done.find((one) => one.status === 'rejected')
+      if (failed) throw failed.reason
+    },
+  }
+}
