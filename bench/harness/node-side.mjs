@@ -18,7 +18,7 @@ const ops = {
     if (rows[row].overhead && !clock) installClock()
     clock ||= rows[row].overhead === true
     // A first call of everything, on nothing: what it loads and compiles is no memory of the case.
-    if (memory) await (await rows[row].prepare({ ...settings, rows: 2, classes: 8, depth: 4 }, folder)).run()
+    if (memory) await (await rows[row].prepare({ ...settings, rows: 2, classes: 8, depth: 4, k: 4 }, folder)).run()
     before = resident()
     prepared = await rows[row].prepare(settings, folder, { threads, variant })
     return {}

@@ -1,12 +1,13 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join } from 'node:path'
-import { linearSoftTargetLoss, softTargetLoss } from '@imago/kernels'
+import { linearSoftTargetLoss, softTargetLoss, topKSoftTargetLoss } from '@imago/kernels'
 import { tensor } from '@imago/tensor'
 import { noise, writeNumbers } from '../harness/numbers.mjs'
 
 /**
  * What one evaluation of the loss and its gradient takes at its peak, inputs and gradients included, in a process of its own: from logits
- * (the gradient in the student's place), and from hidden states and the weights of two heads. A vocabulary of 128,256.
+ * (the gradient in the student's place), against all of a teacher or against 128 classes of it, and from hidden states and the weights of two
+ * heads. A vocabulary of 128,256.
  */
 export const title = 'memory at the peak of one evaluation, inputs and gradients included'
 
@@ -16,6 +17,15 @@ const asked = { copies: 2 }
 
 export const cases = [1024, 8192].flatMap((rows) => [
   { name: `logits (${rows}, 128256)`, kind: 'logits', rows, ...common, asked, without: ['torch chunked'] },
+  {
+    name: `top-128 teacher (${rows}, 128256)`,
+    kind: 'topk',
+    rows,
+    k: 128,
+    ...common,
+    asked: { copies: 1 },
+    without: ['torch chunked'],
+  },
   { name: `linear (${rows} × 512, 128256)`, kind: 'linear', rows, depth: 512, ...common },
 ])
 
@@ -28,8 +38,9 @@ export const comparisons = []
 export const compiled = ['compiled']
 export const threads = [1]
 /** Bytes of inputs and gradients alone, which nobody can do without. */
-export function floor({ kind, rows, classes, depth }) {
+export function floor({ kind, rows, classes, depth, k }) {
   // The gradient takes the student's place; of two heads and the gradient of one, hidden states and weights.
+  if (kind === 'topk') return 4 * rows * (classes + 2 * k)
   return kind === 'logits' ? 2 * 4 * rows * classes : 3 * 4 * depth * (rows + classes)
 }
 
@@ -37,7 +48,11 @@ export function floor({ kind, rows, classes, depth }) {
  * About what a contender takes, in copies of the logit matrix beside the floor, as measured with 1,024 rows of this many classes: who needs more
  * than there is does not begin.
  */
-const beside = { logits: { plain: 5, compiled: 2 }, linear: { plain: 6.5, compiled: 1.6, chunked: 0.3 } }
+const beside = {
+  logits: { plain: 5, compiled: 2 },
+  topk: { plain: 6, compiled: 3 },
+  linear: { plain: 6.5, compiled: 1.6, chunked: 0.3 },
+}
 export function expected(settings, name) {
   const copies = beside[settings.kind][name.split(' ')[1]] ?? 0
   return floor(settings) + copies * 4 * settings.rows * settings.classes
@@ -56,7 +71,10 @@ export function write({ rows, classes, kind }, folder) {
   writeNumbers(folder, 'labels', labels)
 }
 
-export function prepare({ kind, rows, classes, depth, temperature, hardWeight }, folder) {
+/** The mass of the classes that are not among the k of a teacher. */
+const tail = 0.3
+
+export function prepare({ kind, rows, classes, depth, k, temperature, hardWeight }, folder) {
   const matrix = (name, ...dims) => tensor('float32', dims, fill(folder, name, new Float32Array(dims[0] * dims[1])))
   const labels = tensor(
     'int32',
@@ -64,7 +82,18 @@ export function prepare({ kind, rows, classes, depth, temperature, hardWeight },
     fill(folder, 'labels', new Int32Array(rows)).map((label) => label % classes),
   )
   let evaluate
-  if (kind === 'logits') {
+  if (kind === 'topk') {
+    const student = matrix('student', rows, classes)
+    // 997 and 128,256 have no common factor: the classes of a row are different.
+    const indices = Int32Array.from({ length: rows * k }, (_, i) => ((i % k) * 997 + Math.floor(i / k)) % classes)
+    const teacher = {
+      indices: tensor('int32', [rows, k], indices),
+      values: matrix('teacher', rows, k),
+      logTail: tensor('float32', [rows], new Float32Array(rows).fill(Math.log(tail))),
+    }
+    const options = { student, teacher, labels, temperature, hardWeight, out: student }
+    evaluate = () => ({ value: topKSoftTargetLoss(options).value, gradient: student })
+  } else if (kind === 'logits') {
     const student = matrix('student', rows, classes)
     const options = {
       student,
