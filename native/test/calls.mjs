@@ -115,6 +115,15 @@ export const calls = {
     [numbers(n, 9, 1), null, new Float64Array(1), new Float64Array(classes), new Float64Array(classes * classes)],
     [rows, classes],
   ],
+  nearest_neighbors: [
+    [
+      numbers(rows * 11, 1, 1),
+      Int32Array.from({ length: rows * 5 }, (_, i) => (i * 7) % 3),
+      new Int32Array(rows),
+      new Float64Array(rows),
+    ],
+    [rows, 11, 5],
+  ],
   jitter: [
     [numbers(700 * 49, 1, 1), f32(700 * 49)],
     [700, 1, 7, 7, 2, 5, 6, 7],

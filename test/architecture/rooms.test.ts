@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { onCpuAlone } from '../../packages/kernels/src/signatures.js'
 import { manifestOf, rooms, root, sources } from './cruise.js'
 
 /** What every package owes to who installs it, and what no package takes from the process that it runs in. */
@@ -64,6 +65,8 @@ describe('kernels', () => {
     ])
       expect(existsSync(join(root, path)), path).toBe(true)
     expect(rows.filter((text) => text.includes(`{"${stem}"`))).toHaveLength(1)
+    // A kernel without code for GPUs says why, in the table of the signatures.
+    expect(existsSync(join(root, `native/src/cuda/${stem}.cu`)), `${stem}.cu`).toBe(!(stem in onCpuAlone))
     expect(read('packages/kernels/src/testing/tables.ts')).toMatch(new RegExp(`^ {2}${stem}:`, 'm'))
   })
 })

@@ -36,6 +36,18 @@ export { type OpenStoreOptions, openStore, type Store, type StoredRows } from '.
 export { type CreateStoreOptions, createStore, type StoreBatch, type StoreWriter } from './store/store-writer.js'
 export { tailName } from './store/tail-name.js'
 export { subset } from './subset.js'
+export { munge, mungePasses } from './synth/munge.js'
+export { mungeInPlace } from './synth/munge-in-place.js'
+export type { MungeOptions } from './synth/munge-options.js'
+export {
+  type AttributeMixture,
+  type FitMixtureOptions,
+  logLikelihood,
+  type NaiveBayesMixture,
+  naiveBayesMixture,
+  sampleMixture,
+} from './synth/naive-bayes-mixture.js'
+export { randomTable } from './synth/random-table.js'
 export { type EncodeOptions, encodeLabels, encodeRecords, encodeTable } from './table/encode.js'
 export {
   type ColumnEncoder,

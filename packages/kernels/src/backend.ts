@@ -8,7 +8,7 @@ import type { DeviceMemory } from './devices/device-tensor.js'
 import { currentStream } from './devices/make-stream.js'
 import { native } from './loader/load.js'
 import { type Kernel, reference } from './reference/index.js'
-import { type KernelName, signatures } from './signatures.js'
+import { type KernelName, onCpuAlone, signatures } from './signatures.js'
 
 /** Who computes: the addon on the CPU, the TypeScript reference, a GPU. */
 export type BackendName = 'cpu' | 'reference' | 'cuda'
@@ -139,7 +139,7 @@ function callOnDevice(
   if (kernels?.includes(kernel) !== true)
     throw new UnsupportedError(
       `${caller}: backend 'cuda'`,
-      `this build has no CUDA kernel ${kernel}; read() the tensors and call it here`,
+      `${onCpuAlone[kernel] ?? `this build has no CUDA kernel ${kernel}`}; read() the tensors and call it here`,
     )
   const handles = buffers.map((buffer): Handle | null => (buffer === null ? null : (buffer as DeviceMemory).handle))
   const stream = currentStream(device)

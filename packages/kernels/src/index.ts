@@ -33,6 +33,7 @@ export {
   linearSoftTargetLoss,
 } from './faces/linear_soft_target_loss.js'
 export { type LogitRegressionOptions, logitRegression } from './faces/logit_regression.js'
+export { type NearestNeighbors, type NearestNeighborsOptions, nearestNeighbors } from './faces/nearest_neighbors.js'
 export { type ReverseKlOptions, reverseKl } from './faces/reverse_kl.js'
 export type { LabelOptions, RowOptions } from './faces/rows.js'
 export { type SgdOptions, sgd } from './faces/sgd.js'

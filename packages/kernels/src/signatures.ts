@@ -287,9 +287,23 @@ export const signatures = {
     buffers: ['x RxC f32', 'rowWeights? R f32', 'count 1 f64', 'mean C f64', 'comoment CxC f64'],
     scalars: ['rows', 'columns'],
   },
+  /**
+   * For each row the nearest other one, the first of equally near ones: the least Σ_c (x_ic − x_jc)² + |{m : codes_im ≠ codes_jm}|, summed in
+   * float64 in this order, which squaredDistances tells. At least two rows and one attribute; |x| ≤ 2⁴⁸, and below 2⁻¹²⁶ it is 0. The same bits everywhere.
+   * On the CPU alone (`onCpuAlone`).
+   */
+  nearest_neighbors: {
+    buffers: ['x? RxC f32', 'codes? RxM i32', 'neighbors R i32', 'squaredDistances? R f64'],
+    scalars: ['rows', 'continuous', 'nominal'],
+  },
 } as const
 
 export type KernelName = keyof typeof signatures
+
+/** Kernels that no build for GPUs has, and why. All others have a .cu of their stem. */
+export const onCpuAlone: { readonly [kernel in KernelName]?: string } = {
+  nearest_neighbors: 'it is called once for a transfer set, on tables that lie in the memory of the host',
+}
 
 interface ArrayOf {
   f32: Float32Array

@@ -5,7 +5,8 @@
 #define IMAGO_DATA_KERNELS(X) \
   X(convert_half)             \
   X(top_k)                    \
-  X(covariance)
+  X(covariance)               \
+  X(nearest_neighbors)
 
 namespace imago {
 
@@ -27,6 +28,13 @@ inline constexpr Description data_kernels[] = {
       {"mean", IMAGO_F64, required, 1, {1, -1, -1, -1}},
       {"comoment", IMAGO_F64, required, 1, {1, 1, -1, -1}}},
      {{"rows", IMAGO_SIZE}, {"columns", IMAGO_SIZE}}},
+    // On the CPU alone: neighbors are looked for once for a transfer set that is made of tables in the host's memory.
+    {"nearest_neighbors",
+     {{"x", IMAGO_F32, optional, IMAGO_MATRIX},
+      {"codes", IMAGO_I32, optional, 1, {0, 2, -1, -1}},
+      {"neighbors", IMAGO_I32, required, IMAGO_VECTOR},
+      {"squaredDistances", IMAGO_F64, optional, IMAGO_VECTOR}},
+     {{"rows", IMAGO_SIZE}, {"continuous", IMAGO_SIZE}, {"nominal", IMAGO_SIZE}}},
 };
 
 }  // namespace imago

@@ -15,6 +15,7 @@ import { jsDivergence } from './js_divergence.js'
 import { klDivergence } from './kl_divergence.js'
 import { linearSoftTargetLoss } from './linear_soft_target_loss.js'
 import { logitRegression } from './logit_regression.js'
+import { nearestNeighbors } from './nearest_neighbors.js'
 import { reverseKl } from './reverse_kl.js'
 import { sgd } from './sgd.js'
 import { softTargetLoss } from './soft_target_loss.js'
@@ -52,4 +53,5 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   convert_half: convertHalf as unknown as Kernel,
   top_k: topK as unknown as Kernel,
   covariance: covariance as unknown as Kernel,
+  nearest_neighbors: nearestNeighbors as unknown as Kernel,
 }

@@ -4,6 +4,7 @@ import { distTable, dkdTable } from './cases/decoupled.js'
 import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
+import { nearestNeighborsTable } from './cases/neighbors.js'
 import { dropoutMaskTable, dropoutTable, gaussianNoiseTable, jitterTable } from './cases/noise.js'
 import { adamwTable, emaTable, sgdTable, squaredNormTable } from './cases/optimizers.js'
 import { softmaxTable } from './cases/softmax.js'
@@ -35,4 +36,5 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   convert_half: convertHalfTable,
   top_k: topKTable,
   covariance: covarianceTable,
+  nearest_neighbors: nearestNeighborsTable,
 }

@@ -17,6 +17,7 @@ import {
   klDivergence,
   linearSoftTargetLoss,
   logitRegression,
+  nearestNeighbors,
   reverseKl,
   sgd,
   softmax,
@@ -197,6 +198,10 @@ export const faces: { readonly [name: string]: Face } = {
   toBfloat16: face('convert_half', toBfloat16, () => ({ x: student(), out: zeros('bfloat16', [2, 3]) })),
   fromFloat16: face('convert_half', fromFloat16, () => ({ x: zeros('float16', [2, 3]), out: out() })),
   fromBfloat16: face('convert_half', fromBfloat16, () => ({ x: zeros('bfloat16', [2, 3]), out: out() })),
+  nearestNeighbors: face('nearest_neighbors', nearestNeighbors, () => ({
+    x: student(),
+    codes: tensor('int32', [2, 2], Int32Array.of(0, 1, 2, 1)),
+  })),
   topK: face('top_k', topK, () => ({ logits: student(), k: 2 })),
 }
 
