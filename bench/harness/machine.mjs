@@ -50,7 +50,6 @@ export function commit(root) {
 
 /** A Python that has torch, or why there is none. */
 export function findPython() {
-  // biome-ignore lint/suspicious/noUndeclaredEnvVars: no turbo task reads it
   const command = process.env.IMAGO_PYTHON ?? 'python3'
   const probe = spawnSync(
     command,
