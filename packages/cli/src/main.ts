@@ -8,6 +8,7 @@ import { addDoctor } from './commands/doctor.js'
 import { addEvaluate } from './commands/evaluate.js'
 import { addInspect } from './commands/inspect.js'
 import { addPaper } from './commands/paper.js'
+import { addTeach } from './commands/teach.js'
 import { addTrain } from './commands/train.js'
 import { exitCode, Interrupted } from './exit-code.js'
 import { printable } from './terminal/printable.js'
@@ -32,7 +33,8 @@ function commandLine({ act, watch }: Actor): Command {
     .version(version(), '--version', 'print the version')
     .showHelpAfterError('(imago --help lists the commands, imago COMMAND --help the options of one)')
     .enablePositionalOptions()
-  for (const add of [addDemo, addTrain, addDistill, addEvaluate, addInspect, addDoctor, addPaper]) add(program, act)
+  for (const add of [addDemo, addTrain, addTeach, addDistill, addEvaluate, addInspect, addDoctor, addPaper])
+    add(program, act)
   for (const command of [program, ...program.commands]) command.exitOverride()
   for (const command of program.commands) watch(command)
   return program

@@ -36,6 +36,7 @@ export interface TrainingOptions extends DataOptions {
   readonly maxSquaredNorm?: number
   readonly clip?: number
   readonly jitter: number
+  readonly views?: number
   readonly validation: number
   readonly threads: number
   readonly checkpointEvery: number

@@ -19,6 +19,7 @@ export { readNpz } from './npy/read-npz.js'
 export { type OpenDatasetOptions, openDataset } from './open/open-dataset.js'
 export type { Scaling } from './scaling.js'
 export { split } from './split.js'
+export { type CompactCost, compactCost } from './store/compact-cost.js'
 export {
   type CompactEncoding,
   checkServes,
@@ -73,3 +74,4 @@ export { type Cells, concatTables, selectColumns, type Table, table, takeRows, w
 export { type TableDatasetOptions, tableDataset } from './table/table-dataset.js'
 export type { TrainTest } from './train-test.js'
 export { unlabelled } from './unlabelled.js'
+export { type ViewsOptions, views } from './views.js'

@@ -6,11 +6,15 @@ import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
 import { addTrainingOptions, type TrainingOptions } from '../options.js'
-import { openTeachers, type TeacherOptions } from '../run/open-teachers.js'
+import { needTeacher, openTargets } from '../run/open-targets.js'
+import { openTeachers, type TeacherOptions, type Teachers } from '../run/open-teachers.js'
+import { teacherName } from '../run/teacher-identity.js'
 import { trainingRun } from '../run/training-run.js'
-import { jsonObject, oneOf, real } from '../values.js'
+import { jsonObject, oneOf, real, whole } from '../values.js'
 
-interface DistillCommandOptions extends TrainingOptions, TeacherOptions {
+interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOptions, 'teacher'> {
+  readonly teacher?: string
+  readonly targets?: string
   readonly hardWeight: number
   readonly teacherInput?: { readonly [name: string]: unknown }
   readonly teacherOutput?: string
@@ -20,9 +24,15 @@ export function addDistill(program: Command, act: Act): void {
   addTrainingOptions(
     program.command('distill').description("train a student on a teacher's soft targets (Hinton, Vinyals & Dean 2015)"),
   )
-    .requiredOption(
-      '--teacher <file[,file…]>',
-      'the teacher, any .onnx classifier; several with commas are an ensemble',
+    .option('--teacher <file[,file…]>', 'the teacher, any .onnx classifier; several with commas are an ensemble')
+    .option(
+      '--targets <store[,store…]>',
+      'or what teachers said (imago teach), without them; with --teacher too, it is the one that has filled the store',
+    )
+    .option(
+      '--views <n>',
+      'so many jittered views of each row, the same in every epoch (--targets has their targets)',
+      whole(1),
     )
     .option(
       '--combine <mean>',
@@ -40,22 +50,26 @@ Several teachers: the geometric mean is softmax(mean of the logits / T), the sam
 that are counted (at T = 1) and the soft targets (at T) belong to one classifier. The arithmetic mean is that of the teachers'
 probabilities, each teacher tempered at T first; at T = 1, where its errors are counted, it is another distribution.
 
+Stored targets are those of the rows that the teacher saw: other data, or images that are moved anew in every epoch (--jitter without --views), are
+refused. A store of k classes has the temperatures that it was filled for.
+
 Examples:
   imago distill --teacher teacher.onnx --arch mlp:784-64-10 --temperature 4 --epochs 20 --out runs/student
   imago distill --teacher teacher.onnx --student student.onnx --data mnist --temperature 20 --out runs/mnist \\
     --teacher-input '{"layout":"NCHW"}' --student-input '{"mean":0.1307,"std":0.3081}'
   imago distill --teacher a.onnx,b.onnx,c.onnx --combine arithmetic --arch mlp:784-64-10 --out runs/from-three
+  imago distill --targets targets/mnist --data mnist --arch mlp:784-64-10 --out runs/from-store
 `,
     )
     .action(act(distillCommand))
 }
 
 async function distillCommand(context: Context, options: DistillCommandOptions): Promise<undefined> {
-  const { predictor, targets, config } = await openTeachers(options, {
-    threads: options.threads,
-    ...(options.teacherInput && { map: options.teacherInput as InputMap }),
-    ...(options.teacherOutput !== undefined && { output: options.teacherOutput }),
-  })
+  return options.targets === undefined ? fromTeachers(context, options) : fromStores(context, options, options.targets)
+}
+
+async function fromTeachers(context: Context, options: DistillCommandOptions): Promise<undefined> {
+  const { predictor, targets, config } = await teachersOf(options, needTeacher(options.teacher))
   try {
     await trainingRun(context, options, {
       command: 'distill',
@@ -71,4 +85,44 @@ async function distillCommand(context: Context, options: DistillCommandOptions):
   } finally {
     await predictor.dispose()
   }
+}
+
+/** The teacher, where it is given, counts errors; its digest has to be that of the store. */
+async function fromStores(context: Context, options: DistillCommandOptions, targets: string): Promise<undefined> {
+  const { teacher, combine: _, ...rest } = options
+  const teachers = teacher === undefined ? undefined : await teachersOf(teacher.includes(',') ? options : rest, teacher)
+  try {
+    const name = teachers && teacherName(teachers, options.temperature)
+    const stored = await openTargets({ ...(teachers ? rest : options), targets }, name)
+    try {
+      await trainingRun(context, options, {
+        command: 'distill',
+        config: {
+          ...stored.config,
+          ...(name !== undefined && { teacher: name }),
+          temperature: options.temperature,
+          hardWeight: options.hardWeight,
+        },
+        ...(teachers && { teacher: teachers.predictor }),
+        check: stored.check,
+        // A store is read as it is needed: never all of it is in memory.
+        fit: (pieces) => distill({ ...pieces, targets: stored.targets, loss: stored.loss, remember: false }),
+      })
+    } finally {
+      await stored.close()
+    }
+  } finally {
+    await teachers?.predictor.dispose()
+  }
+}
+
+function teachersOf(options: Omit<DistillCommandOptions, 'teacher'>, teacher: string): Promise<Teachers> {
+  return openTeachers(
+    { ...options, teacher },
+    {
+      threads: options.threads,
+      ...(options.teacherInput && { map: options.teacherInput as InputMap }),
+      ...(options.teacherOutput !== undefined && { output: options.teacherOutput }),
+    },
+  )
 }

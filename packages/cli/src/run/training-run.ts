@@ -1,6 +1,7 @@
 import { join } from 'node:path'
+import type { Batches } from '@imago/data'
 import { encode, incomingAxes } from '@imago/onnx'
-import { type InputMap, openStudent, type Predictor } from '@imago/runtime'
+import { type InputMap, openStudent, type Predictor, type Student } from '@imago/runtime'
 import { type Predict, rng } from '@imago/tensor'
 import {
   agreement,
@@ -30,6 +31,8 @@ export interface Method {
   /** What makes this run another one, beyond the shared options. */
   readonly config: JsonObject
   readonly teacher?: Predictor
+  /** Refuse what cannot work, before the run folder is touched. */
+  readonly check?: (student: Student, training: Batches) => Promise<void>
   readonly fit: (pieces: Omit<FitOptions, 'loss'>) => AsyncGenerator<Report, Outcome>
 }
 
@@ -67,6 +70,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
       context.note(note)
     await checkLabels(data.train, student, options.data)
     await checkLabels(data.test, student, options.data)
+    await method.check?.(student, training)
     const config = { ...runConfig(options), ...method.config, student: digestOf(model) }
     const folder = await claimRunFolder(options.out, config)
     try {

@@ -1,4 +1,4 @@
-import { type Batches, batches, type Dataset, jitterAugment, split } from '@imago/data'
+import { type Batches, batches, type Dataset, jitterAugment, split, views } from '@imago/data'
 import { adamw, constant, cosine, type Optimizer, type Schedule, sgd } from '@imago/optim'
 import { ArgumentError, type Rng, type TensorMap } from '@imago/tensor'
 import type { TrainingOptions } from '../options.js'
@@ -41,14 +41,25 @@ export function batchesOf(
   if (validation > 0 && train.classes === undefined)
     throw new ArgumentError('imago', '--validation', 'left out for data that have no labels', validation)
   const parts = validation > 0 ? split(train, { validation, rng: random.split('validation') }) : { train }
-  const training = batches(parts.train, {
+  const fixed = options.views !== undefined
+  const training = batches(fixed ? fixedViews(parts.train, options, random) : parts.train, {
     size: batch,
     rng: random.split('batches'),
     shuffle: true,
-    ...(jitter > 0 && { augment: jitterAugment(jitter) }),
+    ...(jitter > 0 && !fixed && { augment: jitterAugment(jitter) }),
   })
   if (!('validation' in parts)) return { training }
   return { training, validation: evaluationBatches(parts.validation) }
+}
+
+/** So many jittered views of each row, the same in every epoch. The same seed, jitter and number make the same views. */
+export function fixedViews(
+  rows: Dataset,
+  { jitter, views: count = 1 }: Pick<TrainingOptions, 'jitter' | 'views'>,
+  random: Rng,
+): Dataset {
+  if (jitter === 0) throw new ArgumentError('imago', '--views', 'given with --jitter, which makes views differ', count)
+  return views(rows, { count, augment: jitterAugment(jitter), rng: random.split('views') })
 }
 
 /** Rows in their order, in batches large enough to be fast. */
