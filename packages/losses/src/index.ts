@@ -6,6 +6,10 @@ export { type LogitRegressionOptions, logitRegression } from './logit-regression
 export type { Loss, LossProgress, LossResult } from './loss.js'
 export { type ReverseKlOptions, reverseKl } from './reverse-kl.js'
 export { hardWeightOf, type SoftTargetOptions, softTarget } from './soft-target.js'
+export {
+  type SquaredErrorOnProbabilitiesOptions,
+  squaredErrorOnProbabilities,
+} from './squared-error-on-probabilities.js'
 export { topKSoftTarget } from './top-k-soft-target.js'
 export { type TotalVariationOptions, totalVariation } from './total-variation.js'
 export { type Weight, weighted } from './weighted.js'

@@ -11,6 +11,7 @@ import {
   logitRegression,
   reverseKl,
   softTarget,
+  squaredErrorOnProbabilities,
   topKSoftTarget,
   totalVariation,
 } from '../src/index.js'
@@ -36,6 +37,7 @@ import {
   reverseKlValue,
   softmax,
   softTargetValue,
+  squaredProbabilityValue,
   topKSoftTargetValue,
   totalVariationValue,
 } from './oracle.js'
@@ -165,6 +167,14 @@ const table: { readonly [name: string]: Row } = {
           oracle: (batch) => (student) =>
             jsdValue(student, batch.teacher, { temperature, beta: temperature === 4 ? 0.1 : 0.5 }, batch.weights),
           scale: Math.max(1, temperature),
+        },
+      ],
+      [
+        `squaredErrorOnProbabilities T=${temperature}`,
+        {
+          loss: squaredErrorOnProbabilities({ temperature }),
+          oracle: (batch) => (student) => squaredProbabilityValue(student, batch.teacher, temperature, batch.weights),
+          scale: Math.max(1, 1 / temperature),
         },
       ],
       [

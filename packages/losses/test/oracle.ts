@@ -78,6 +78,19 @@ export function regressionValue(
   })
 }
 
+/** Σ w·½·Σ_c (q_c − p_c)² / Σ w. */
+export function squaredProbabilityValue(
+  student: Matrix,
+  teacher: Matrix,
+  t: number,
+  weights?: readonly number[],
+): number {
+  return mean(student, undefined, weights, (z, row) => {
+    const p = softmax(teacher[row]!, t)
+    return softmax(z, t).reduce((sum, q, c) => sum + (q - p[c]!) ** 2 / 2, 0)
+  })
+}
+
 /** Σ w·T²·KL(q ‖ p) / Σ w. */
 export function reverseKlValue(student: Matrix, teacher: Matrix, t: number, weights?: readonly number[]): number {
   return mean(student, undefined, weights, (z, row) => t * t * kl(softmax(z, t), softmax(teacher[row]!, t)))

@@ -9,6 +9,7 @@ import {
   logitRegression,
   reverseKl,
   softTarget,
+  squaredErrorOnProbabilities,
   totalVariation,
 } from '../src/index.js'
 import { type Drawn, outputs, targets } from './batches.js'
@@ -29,7 +30,7 @@ const batch: Drawn = {
 test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4' as unknown as number])(
   'T = %s is refused',
   (temperature) => {
-    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist])
+    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist, squaredErrorOnProbabilities])
       expect(() => make({ temperature })).toThrow(
         expect.objectContaining({ code: 'ERR_ARGUMENT', argument: 'temperature' }),
       )
@@ -55,13 +56,17 @@ test.each([-0.1, 1, Number.NaN])('ε = %s is refused', (smoothing) => {
   expect(() => hardLabel({ smoothing })).toThrow(/smoothing/)
 })
 
-test.each([softTarget({ temperature: 4 }), logitRegression(), jsd(), dkd({ temperature: 4 }), dist()])(
-  'a teacher of other classes is named as such',
-  (loss) => {
-    const other = { ...targets(batch), logits: zeros('float32', [2, 10]) }
-    expect(() => loss.evaluate(outputs(batch.student), other)).toThrow(/the teacher has 10 classes, the student 3/)
-  },
-)
+test.each([
+  softTarget({ temperature: 4 }),
+  logitRegression(),
+  jsd(),
+  dkd({ temperature: 4 }),
+  dist(),
+  squaredErrorOnProbabilities(),
+])('a teacher of other classes is named as such', (loss) => {
+  const other = { ...targets(batch), logits: zeros('float32', [2, 10]) }
+  expect(() => loss.evaluate(outputs(batch.student), other)).toThrow(/the teacher has 10 classes, the student 3/)
+})
 
 test('rows that disagree are refused', () => {
   const loss = softTarget({ temperature: 4, hardWeight: 0.5 })
