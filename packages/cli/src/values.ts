@@ -77,3 +77,10 @@ export function reals(least: number, most: number = Number.MAX_VALUE, above = fa
   const read = real(least, most, above)
   return (text) => text.split(',').map((item) => read(item))
 }
+
+/** A list of words: `official,theo`. */
+export function words(text: string): string[] {
+  const list = text.split(',').map((word) => word.trim())
+  if (list.includes('')) throw new InvalidArgumentError('It must be words with commas between them.')
+  return list
+}

@@ -1,6 +1,7 @@
 export type { Initial } from './architectures/initial-weights.js'
 export { type LeNet5Options, lenet5 } from './architectures/lenet5.js'
 export { type Activation, type MlpOptions, mlp } from './architectures/mlp.js'
+export { type ShallowOptions, shallow } from './architectures/shallow.js'
 export * from './attributes.js'
 export * from './builder.js'
 export * from './constant-tensor.js'

@@ -1,3 +1,11 @@
+export {
+  type BaCaruanaOptions,
+  type BaCaruanaSettings,
+  defaults as baCaruana2014Defaults,
+  paper as baCaruana2014Paper,
+} from './ba-caruana-2014/options.js'
+export { baCaruana2014 } from './ba-caruana-2014/recipe.js'
+export type { BaCaruanaResult, BaCaruanaRow } from './ba-caruana-2014/tabulate.js'
 export { type DemoOptions, type DemoResult, type DemoRow, demo } from './demo/demo.js'
 export { type DemoProtocol, demoProtocol } from './demo/protocol.js'
 export type { Effect } from './effect.js'
@@ -14,6 +22,22 @@ export {
   type MnistTransferResult,
   type TransferRow,
 } from './hinton-2015-mnist/transfer.js'
+export {
+  defaults as hinton2015RegularizerDefaults,
+  paper as hinton2015RegularizerPaper,
+  type RegularizerOptions,
+  type RegularizerSettings,
+} from './hinton-2015-regularizer/options.js'
+export { hinton2015Regularizer } from './hinton-2015-regularizer/recipe.js'
+export type { RegularizerResult, RegularizerRow } from './hinton-2015-regularizer/tabulate.js'
+export {
+  defaults as hinton2015SpeechDefaults,
+  type HintonSpeechOptions,
+  paper as hinton2015SpeechPaper,
+  type SpeechSettings,
+} from './hinton-2015-speech/options.js'
+export { hinton2015Speech } from './hinton-2015-speech/recipe.js'
+export type { HintonSpeechResult, SpeechRow } from './hinton-2015-speech/tabulate.js'
 export type { Job, JobContext, RecipeEvent } from './jobs/job.js'
 export { type RunJobsOptions, runJobs } from './jobs/run-jobs.js'
 export type { TrainingResult } from './jobs/train-model.js'

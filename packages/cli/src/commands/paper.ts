@@ -9,7 +9,7 @@ import { recipeFor, recipes } from '../papers/index.js'
 import type { PaperOptions } from '../papers/paper-recipe.js'
 import { page } from '../report/page.js'
 import { table } from '../terminal/table.js'
-import { oneOf, real, reals, whole, wholes } from '../values.js'
+import { oneOf, real, reals, whole, wholes, words } from '../values.js'
 
 export function addPaper(program: Command, act: Act): void {
   program
@@ -47,6 +47,16 @@ export function addPaper(program: Command, act: Act): void {
     )
     .option('--hard-weight <a>', `share of the labels (default ${defaults.hardWeight})`, real(0, 1))
     .option('--no-ablation', 'leave out the table of epochs, shares, rates and temperatures')
+    .option('--data <list>', 'data sets of recipes that have several', words)
+    .option(
+      '--temperatures <list>',
+      'temperatures to compare, where a recipe compares several',
+      reals(0, Number.MAX_VALUE, true),
+    )
+    .option('--hidden <list>', 'hinton-2015/speech: units of the hidden layers', wholes(1))
+    .option('--members <n>', 'hinton-2015/speech: nets in the ensemble', whole(2))
+    .option('--students <n>', 'hinton-2015/speech: distilled nets at the chosen temperature', whole(1))
+    .option('--splits <list>', 'hinton-2015/speech: `official`, speakers to leave out', words)
     .option('--omit <digits>', 'hinton-2015/mnist: a transfer set without these digits', wholes(0))
     .option('--only <digits>', 'hinton-2015/mnist: a transfer set of these digits alone', wholes(0))
     .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)

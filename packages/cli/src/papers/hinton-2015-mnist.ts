@@ -4,6 +4,7 @@ import { mnistReport } from '../report/mnist-report.js'
 import { mnistTransferReport } from '../report/mnist-transfer-report.js'
 import { followRecipe } from '../run/follow-recipe.js'
 import { openData } from '../run/open-data.js'
+import { given } from './given.js'
 import type { PaperRecipe } from './paper-recipe.js'
 
 /** Options that the table has and the transfer sets of `--omit` and `--only` do not. */
@@ -28,19 +29,28 @@ export const hinton2015MnistRecipe: PaperRecipe = {
     'only',
   ],
   async run(context, options, runDir) {
-    const { out: _, json: __, dataDir, ablation, omit, only, ...rest } = options
+    const { dataDir, ablation, omit, only } = options
     const transfer = omit !== undefined || only !== undefined
     const idle = transfer ? ofTheTable.find((name) => options[name] !== undefined) : undefined
     if (idle !== undefined)
       throw new StateError(`${idle} has no part in the transfer sets of --omit and --only`, 'Leave it out')
     const data = await openData(context, { data: 'mnist', ...(dataDir !== undefined && { dataDir }) })
-    const common = { ...rest, data, runDir, signal: context.signal, clock: context.now }
+    const common = {
+      ...given(options, 'fast', 'threads', 'epochs', 'teacherEpochs', 'seeds', 'rates', 'schedule', 'temperature'),
+      data,
+      runDir,
+      signal: context.signal,
+      clock: context.now,
+    }
     if (transfer) {
       const sets = { ...(omit && { omit }), ...(only && { only }) }
       const result = await followRecipe(hinton2015MnistTransfer({ ...common, ...sets }), context)
       return { result, report: mnistTransferReport(result), effects: result.effects, file: 'transfer' }
     }
-    const result = await followRecipe(hinton2015Mnist({ ...common, ...(ablation ? {} : { ablation }) }), context)
+    const result = await followRecipe(
+      hinton2015Mnist({ ...common, ...given(options, ...ofTheTable), ...(ablation ? {} : { ablation }) }),
+      context,
+    )
     return { result, report: mnistReport(result), effects: result.effects }
   },
 }

@@ -1,9 +1,17 @@
 import { NotFoundError, StateError } from '@imago/tensor'
+import { baCaruana2014Recipe } from './ba-caruana-2014.js'
 import { hinton2015MnistRecipe } from './hinton-2015-mnist.js'
+import { hinton2015RegularizerRecipe } from './hinton-2015-regularizer.js'
+import { hinton2015SpeechRecipe } from './hinton-2015-speech.js'
 import type { PaperOptions, PaperRecipe } from './paper-recipe.js'
 
 /** The recipes of `imago paper`. */
-export const recipes: readonly PaperRecipe[] = [hinton2015MnistRecipe]
+export const recipes: readonly PaperRecipe[] = [
+  hinton2015MnistRecipe,
+  hinton2015SpeechRecipe,
+  hinton2015RegularizerRecipe,
+  baCaruana2014Recipe,
+]
 
 /** The recipe of that name, for these options. @throws NotFoundError, StateError for an option that it does not read */
 export function recipeFor(name: string, options: PaperOptions): PaperRecipe {

@@ -6,6 +6,7 @@ import type { Report } from '../report/page.js'
 export interface PaperOptions {
   readonly out?: string
   readonly dataDir?: string
+  readonly data?: string[]
   readonly fast?: boolean
   readonly epochs?: number
   readonly teacherEpochs?: number
@@ -17,6 +18,11 @@ export interface PaperOptions {
   readonly temperature?: number
   readonly hardWeight?: number
   readonly ablation: boolean
+  readonly hidden?: number[]
+  readonly members?: number
+  readonly temperatures?: number[]
+  readonly students?: number
+  readonly splits?: string[]
   readonly omit?: number[]
   readonly only?: number[]
   readonly threads: number

@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { FormatError, StateError } from '@imago/tensor'
+import { ArgumentError, FormatError, StateError } from '@imago/tensor'
 import { claimRunFolder, differences, FolderInUse, type JsonObject, type RunFolder, readRunFile } from '@imago/trainer'
 import type { Job, RecipeEvent } from './job.js'
 
@@ -20,13 +20,18 @@ const resultFile = 'result.json'
  * Do all jobs, each once, whoever does it: processes that share a run folder each take the next job that is free and ready, and
  * wait for the others' results in the end. A job that was killed goes on from its checkpoint; one that is done is read.
  *
- * @throws StateError where a job's folder holds a result or a run of another config
+ * @throws ArgumentError where a job needs one that is not there, StateError where a job's folder holds a result or a run of another config
  */
 export async function* runJobs(
   jobs: readonly Job[],
   options: RunJobsOptions,
 ): AsyncGenerator<RecipeEvent, ReadonlyMap<string, JsonObject>> {
   const { runDir, signal, clock, wait = timer } = options
+  const names = new Set(jobs.map(({ name }) => name))
+  for (const { name, needs = [] } of jobs)
+    for (const other of needs)
+      if (!names.has(other))
+        throw new ArgumentError('runJobs', 'jobs', `with ${other}, which ${name} needs`, [...names])
   const results = new Map<string, JsonObject>()
   const event = (job: Job, state: 'begins' | 'done' | 'found' | 'elsewhere'): RecipeEvent => ({
     kind: 'job',

@@ -83,12 +83,17 @@ export async function* recorded(
   { folder }: Pick<JobContext, 'folder'>,
   task?: string,
 ): AsyncGenerator<Report, Outcome> {
-  for (;;) {
-    const { value, done } = await reports.next()
-    if (done) return value
-    if (value.kind === 'resume') await folder.metrics.rewind(value.step, task)
-    if (value.kind === 'epoch') await folder.metrics.append(rowOf(value, task))
-    yield value
+  try {
+    for (;;) {
+      const { value, done } = await reports.next()
+      if (done) return value
+      if (value.kind === 'resume') await folder.metrics.rewind(value.step, task)
+      if (value.kind === 'epoch') await folder.metrics.append(rowOf(value, task))
+      yield value
+    }
+  } finally {
+    // Who stops early ends the training behind this too.
+    await reports.return({ steps: 0, history: [] })
   }
 }
 

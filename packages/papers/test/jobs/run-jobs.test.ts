@@ -96,6 +96,12 @@ describe('runJobs', () => {
     await expect(drain(runJobs(sums({ a: [] }, ran, { epochs: 10 }), { runDir }))).rejects.toThrow(FormatError)
   })
 
+  it('refuses jobs that need what nobody does, and would be waited for', async () => {
+    const ran: string[] = []
+    await expect(drain(runJobs(sums({ b: ['a'] }, ran), { runDir }))).rejects.toThrow(/with a, which b needs/)
+    expect(ran).toEqual([])
+  })
+
   it('stops at the signal while it waits', async () => {
     const stop = new AbortController()
     const ran: string[] = []

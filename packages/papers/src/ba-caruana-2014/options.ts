@@ -1,0 +1,82 @@
+import type { SpokenDigits, TrainTest } from '@imago/data'
+
+/** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
+export interface BaCaruanaOptions {
+  /** `fsdd()` of @imago/data: frames of spoken digits, as the paper's TIMIT. */
+  readonly digits?: SpokenDigits
+  /** MNIST: rows [N, 784] in [0, 1] as input `input`. */
+  readonly images?: TrainTest
+  readonly runDir: string
+  /** Units of the hidden layers of the deep nets, by data set. */
+  readonly deep?: { readonly fsdd: readonly number[]; readonly mnist: readonly number[] }
+  /** Linear and hidden units of the shallow net. */
+  readonly bottleneck?: number
+  readonly hidden?: number
+  /** Deep nets in the teacher; the mean of their logits is what is learned. */
+  readonly members?: number
+  readonly temperatures?: readonly number[]
+  readonly seeds?: readonly number[]
+  /** Passes over the training set, of deep nets and of shallow ones. */
+  readonly epochs?: number
+  readonly studentEpochs?: number
+  /** Peaks of the rate to choose from on held-out rows, for each way to teach by itself. */
+  readonly rates?: readonly number[]
+  /** Threads of ONNX Runtime in this process. */
+  readonly threads?: number
+  /** One seed, one rate, few epochs: whether the effects point the right way. */
+  readonly fast?: boolean
+  /** One utterance, or image, in so many is used. */
+  readonly oneIn?: number
+  readonly signal?: AbortSignal
+  readonly clock?: () => number
+  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
+}
+
+export type BaCaruanaSettings = Required<
+  Omit<BaCaruanaOptions, 'digits' | 'images' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
+>
+
+export const defaults: BaCaruanaSettings = {
+  /** The paper's DNN has three layers of 2000. */
+  deep: { fsdd: [256, 256, 256], mnist: [400, 400, 400] },
+  /** The paper's SNN-8k has 250 and 8000 and as many weights as its DNN; so has this one. */
+  bottleneck: 80,
+  hidden: 2000,
+  /** The paper's ECNN has nine. */
+  members: 5,
+  temperatures: [1, 2, 4, 20],
+  seeds: [1, 2],
+  epochs: 12,
+  studentEpochs: 20,
+  rates: [1e-3, 3e-4],
+  fast: false,
+  oneIn: 1,
+}
+
+export const fastDefaults: Partial<BaCaruanaSettings> = {
+  members: 3,
+  seeds: [1],
+  epochs: 6,
+  studentEpochs: 8,
+  rates: [1e-3],
+  oneIn: 2,
+}
+
+/** Table 1, TIMIT: phone error rates in percent. */
+export const paper = {
+  /** SNN-8k. */
+  labels: 23.1,
+  /** DNN, three layers of 2000. */
+  deep: 21.9,
+  /** ECNN, nine convolutional nets. */
+  teacher: 18.5,
+  /** SNN-MIMIC-8k. */
+  regression: 21.6,
+} as const
+
+/** Options over `fast` over defaults. */
+export function baCaruanaSettings(options: Partial<BaCaruanaOptions>): BaCaruanaSettings {
+  const base: BaCaruanaSettings = { ...defaults, ...(options.fast && fastDefaults) }
+  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
+  return { ...base, ...(Object.fromEntries(given) as Partial<BaCaruanaSettings>) }
+}

@@ -1,0 +1,68 @@
+import type { SpokenDigits, TrainTest } from '@imago/data'
+
+/** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
+export interface RegularizerOptions {
+  /** `fsdd()` of @imago/data: frames of spoken digits, as in the paper. */
+  readonly digits?: SpokenDigits
+  /** MNIST: rows [N, 784] in [0, 1] as input `input`. */
+  readonly images?: TrainTest
+  readonly runDir: string
+  /** The share of the training set that the small sets have. */
+  readonly share?: number
+  /** Temperatures to choose from on held-out rows. */
+  readonly temperatures?: readonly number[]
+  readonly seeds?: readonly number[]
+  /** Passes over the whole training set, and over a small one. */
+  readonly epochs?: number
+  readonly fewEpochs?: number
+  readonly rate?: number
+  /** Threads of ONNX Runtime in this process. */
+  readonly threads?: number
+  /** One seed, and a part of the data: whether the effects point the right way. */
+  readonly fast?: boolean
+  /** Units of the hidden layers, by data set. */
+  readonly hidden?: { readonly fsdd: readonly number[]; readonly mnist: readonly number[] }
+  /** One utterance, or image, in so many is used. */
+  readonly oneIn?: number
+  readonly signal?: AbortSignal
+  readonly clock?: () => number
+  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
+}
+
+export type RegularizerSettings = Required<
+  Omit<RegularizerOptions, 'digits' | 'images' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
+>
+
+export const defaults: RegularizerSettings = {
+  /** §6. */
+  share: 0.03,
+  /** §6 does not say; these are the ones of §4. */
+  temperatures: [1, 2, 5, 10],
+  seeds: [1, 2, 3],
+  epochs: 15,
+  fewEpochs: 150,
+  rate: 1e-3,
+  fast: false,
+  hidden: { fsdd: [256, 256], mnist: [800, 800] },
+  oneIn: 1,
+}
+
+export const fastDefaults: Partial<RegularizerSettings> = {
+  seeds: [1],
+  epochs: 8,
+  fewEpochs: 60,
+}
+
+/** Table 5: frame accuracy in percent, on the rows learned from and on the test rows. */
+export const paper = {
+  'hard, all': { train: 63.4, test: 58.9 },
+  'hard, few': { train: 67.3, test: 44.5 },
+  'soft, few': { train: 65.4, test: 57.0 },
+} as const
+
+/** Options over `fast` over defaults. */
+export function regularizerSettings(options: Partial<RegularizerOptions>): RegularizerSettings {
+  const base: RegularizerSettings = { ...defaults, ...(options.fast && fastDefaults) }
+  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
+  return { ...base, ...(Object.fromEntries(given) as Partial<RegularizerSettings>) }
+}

@@ -1,0 +1,86 @@
+import type { SpokenDigits } from '@imago/data'
+
+/** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
+export interface HintonSpeechOptions {
+  /** `fsdd()` of @imago/data. */
+  readonly digits: SpokenDigits
+  /** The folder of the run; processes that are given the same one share the work. */
+  readonly runDir: string
+  /** `official`, or the name of a speaker who is left out of training and tested on. */
+  readonly splits?: readonly string[]
+  /** Frames before and after the one that is asked about. */
+  readonly context?: { readonly before: number; readonly after: number }
+  /** Units of the hidden layers of every net. */
+  readonly hidden?: readonly number[]
+  readonly dropout?: { readonly input: number; readonly hidden: number }
+  /** Deviation of the normal noise on training inputs, anew in each epoch; the ensemble is asked about the inputs as they are then. */
+  readonly noise?: number
+  readonly studentDropout?: { readonly input: number; readonly hidden: number }
+  /** Nets in the ensemble. */
+  readonly members?: number
+  readonly temperatures?: readonly number[]
+  /** The relative weight h of the labels beside the soft targets' 1. */
+  readonly hardWeight?: number
+  /** Most passes over the training frames; each net is that of its best epoch on held-out utterances. */
+  readonly epochs?: number
+  readonly rate?: number
+  readonly batch?: number
+  /** Distilled nets at the temperature that does best on held-out utterances; of the others there is one. */
+  readonly students?: number
+  /** One utterance in so many is used. */
+  readonly oneIn?: number
+  /** Threads of ONNX Runtime in this process. */
+  readonly threads?: number
+  /** A small ensemble on part of the data: whether the effects point the right way. */
+  readonly fast?: boolean
+  readonly signal?: AbortSignal
+  readonly clock?: () => number
+  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
+}
+
+export type SpeechSettings = Required<
+  Omit<HintonSpeechOptions, 'digits' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
+>
+
+export const defaults: SpeechSettings = {
+  splits: ['official', 'theo'],
+  /** 15 frames; §4.1 has 26. Recordings here are half a second long. */
+  context: { before: 7, after: 7 },
+  /** §4.1 has 8 layers of 2560 for 700 million frames; here are 80,000. */
+  hidden: [256, 256],
+  dropout: { input: 0, hidden: 0 },
+  noise: 0.5,
+  studentDropout: { input: 0, hidden: 0 },
+  /** §4.1. */
+  members: 10,
+  /** §4.1: "We tried temperatures of [1, 2, 5, 10] and used a relative weight of 0.5 on the cross-entropy for the hard targets". */
+  temperatures: [1, 2, 5, 10],
+  hardWeight: 0.5,
+  epochs: 15,
+  rate: 1e-3,
+  batch: 256,
+  students: 3,
+  oneIn: 1,
+  fast: false,
+}
+
+export const fastDefaults: Partial<SpeechSettings> = {
+  students: 1,
+  epochs: 8,
+}
+
+/** Table 1: frame accuracy and word error rate, in percent. */
+export const paper = {
+  baseline: { frameAccuracy: 58.9, wordErrorRate: 10.9 },
+  ensemble: { frameAccuracy: 61.1, wordErrorRate: 10.7 },
+  distilled: { frameAccuracy: 60.8, wordErrorRate: 10.7 },
+  /** §4.2: "more than 80 % of the improvement in frame classification accuracy". */
+  keptShare: 0.8,
+} as const
+
+/** Options over `fast` over defaults. */
+export function speechSettings(options: Partial<HintonSpeechOptions>): SpeechSettings {
+  const base: SpeechSettings = { ...defaults, ...(options.fast && fastDefaults) }
+  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
+  return { ...base, ...(Object.fromEntries(given) as Partial<SpeechSettings>) }
+}
