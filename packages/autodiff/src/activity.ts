@@ -1,5 +1,5 @@
 import { type Graph, type Node, readsOf, type ValueInfo } from '@imago/onnx'
-import { type RuleTable, ruleKey } from './rule.js'
+import { entryOf, type RuleTable } from './rule.js'
 
 /** The values that a change of `wrt` can change by more than zero: where gradients may have to flow. */
 export function activeValues(
@@ -20,7 +20,7 @@ export function activeOutputs(
   rules: RuleTable,
   shapes: ReadonlyMap<string, ValueInfo>,
 ): readonly string[] {
-  const entry = rules[ruleKey(node)]
+  const entry = entryOf(node, rules)
   if (entry !== undefined && 'zero' in entry) return []
   if (!readsOf(node).some((input) => active.has(input))) return []
   return node.outputs.filter((output) => output !== '' && carriesGradient(shapes.get(output)))

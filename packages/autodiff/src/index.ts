@@ -1,6 +1,6 @@
 export { defaultRules } from './default-rules.js'
 export { type DifferentiatedModel, type DifferentiateOptions, differentiate } from './differentiate.js'
-export { inspectGradients, type NodeGradient } from './inspect-gradients.js'
+export { type InspectOptions, inspectGradients, type NodeGradient } from './inspect-gradients.js'
 export type * from './program.js'
 export {
   type Refusal,

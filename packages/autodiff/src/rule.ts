@@ -93,6 +93,12 @@ export interface RuleContext {
   refuse(reason: string): never
 }
 
+/** What a table says of a node; ops are named by files, so that names of `Object.prototype` are no entries. */
+export function entryOf(node: Node, rules: RuleTable): RuleEntry | undefined {
+  const key = ruleKey(node)
+  return Object.hasOwn(rules, key) ? rules[key] : undefined
+}
+
 /** The key of a node in a rule table. */
 export function ruleKey(node: Node): string {
   return node.domain === '' || node.domain === 'ai.onnx' ? node.op : `${node.domain}.${node.op}`

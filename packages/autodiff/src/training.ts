@@ -21,9 +21,9 @@ import type { NoiseInput, StatisticUpdate } from './program.js'
 export interface TrainingOptions {
   /**
    * `batch`: BatchNormalization uses the statistics of the batch and moves the running ones (exporters do not always mark
-   * training). `frozen`: the running statistics stay and are used, as at inference. Default `batch`.
+   * training). `frozen`: the running statistics stay and are used, as at inference. Default `batch`. Or node by node.
    */
-  readonly batchNorm?: 'batch' | 'frozen'
+  readonly batchNorm?: 'batch' | 'frozen' | ((node: Node) => 'batch' | 'frozen')
   /** Types and shapes of values, where `inferShapes` cannot tell them. */
   readonly shapes?: ReadonlyMap<string, ValueInfo>
 }
@@ -43,8 +43,8 @@ export interface TrainingForm {
  */
 export function training(graph: Graph, options: TrainingOptions = {}): TrainingForm {
   const { batchNorm = 'batch' } = options
-  if (batchNorm !== 'batch' && batchNorm !== 'frozen')
-    throw new ArgumentError('training', 'batchNorm', `'batch' or 'frozen'`, batchNorm)
+  if (batchNorm !== 'batch' && batchNorm !== 'frozen' && typeof batchNorm !== 'function')
+    throw new ArgumentError('training', 'batchNorm', `'batch', 'frozen' or a function of the node`, batchNorm)
   const shapes = new Map([...inferShapes(graph), ...(options.shapes ?? [])])
   const taken = new Set([...shapes.keys(), ...graph.nodes.flatMap((node) => node.outputs)])
   const read = new Set([...graph.nodes.flatMap(readsOf), ...graph.outputs.map((output) => output.name)])
@@ -105,7 +105,8 @@ export function training(graph: Graph, options: TrainingOptions = {}): TrainingF
     unread(node, rest, 'running statistic')
     const keep = (key: string): boolean => key !== 'training_mode' && key !== 'momentum'
     const attributes = new Map([...node.attributes].filter(([key]) => keep(key)))
-    if (batchNorm === 'frozen') return { ...node, outputs: [y], attributes }
+    if ((typeof batchNorm === 'function' ? batchNorm(node) : batchNorm) === 'frozen')
+      return { ...node, outputs: [y], attributes }
     // With momentum 0 the "running" outputs are the batch's own mean and biased variance, so nothing is reduced twice.
     attributes.set('training_mode', attribute(1)).set('momentum', float(0))
     const names = [fresh(`mean:${y}`), fresh(`variance:${y}`)] as const

@@ -7,7 +7,7 @@ import { type Carrier, contextOf, type Workspace } from './context.js'
 import { defaultRules } from './default-rules.js'
 import { sumOf } from './emit.js'
 import type { NoiseInput, StatisticUpdate, VjpProgram } from './program.js'
-import { type RuleTable, ruleKey } from './rule.js'
+import { entryOf, type RuleTable, ruleKey } from './rule.js'
 
 export interface VjpOptions {
   /** Names of initializers or graph inputs to differentiate with respect to. Initializers among them become inputs of `forward`. */
@@ -92,7 +92,7 @@ function backpropagate(
   cotangents: Map<string, string[]>,
   work: Workspace,
 ): Node {
-  const entry = work.rules[ruleKey(node)]
+  const entry = entryOf(node, work.rules)
   if (entry === undefined)
     throw new UnsupportedError(
       `${nodeLabel(node)} cannot be differentiated`,

@@ -52,6 +52,15 @@ describe('BatchNormalization', () => {
     ])
   })
 
+  test('may be frozen node by node', () => {
+    const { graph, statistics } = training(net(), {
+      batchNorm: (node) => (node.inputs[3] === 'mean' ? 'frozen' : 'batch'),
+    })
+    expect(statistics).toEqual([])
+    expect(graph.nodes.find((node) => node.op === 'BatchNormalization')?.outputs).toHaveLength(1)
+    expect(training(net(), { batchNorm: () => 'batch' }).statistics).toHaveLength(2)
+  })
+
   test('over several rows of each sample counts them', () => {
     const b = builder()
     b.input('x', 'float32', ['N', 5, 3])

@@ -42,6 +42,7 @@ export interface TrainingOptions extends DataOptions {
   readonly checkpointEvery: number
   readonly studentInput?: { readonly [name: string]: unknown }
   readonly freeze?: string
+  readonly batchNorm?: 'batch' | 'frozen'
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -79,6 +80,11 @@ export function addTrainingOptions(command: Command): Command {
     .option('--checkpoint-every <epochs>', 'epochs between checkpoints', whole(1), 1)
     .option('--student-input <json>', 'how rows reach the student: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names', pattern)
+    .option(
+      '--batch-norm <mode>',
+      "batch: normalise by the batch and move the running statistics; frozen: use the file's (default: batch)",
+      oneOf('batch', 'frozen'),
+    )
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
     .option('--quiet', 'no progress')

@@ -1,19 +1,6 @@
-import { training, vjp } from '@imago/autodiff'
-import {
-  foldConstants,
-  type Graph,
-  liftWeights,
-  type Model,
-  type Node,
-  normaliseOpset,
-  parameterNames,
-  tiedParameters,
-  topologicalSort,
-} from '@imago/onnx'
-import { ArgumentError, NotFoundError, type Predict, type TensorMap, tensorMap, UnsupportedError } from '@imago/tensor'
-import { freeBatch } from './adapt/free-batch.js'
-import { logitsGraph } from './adapt/logits-graph.js'
-import { separateWeights } from './adapt/separate-weights.js'
+import { vjp } from '@imago/autodiff'
+import { type Graph, liftWeights, type Model, type Node } from '@imago/onnx'
+import { ArgumentError, type Predict, type TensorMap, tensorMap } from '@imago/tensor'
 import { concatRows } from './concat-rows.js'
 import type { Differentiable } from './differentiable.js'
 import type { EngineOptions } from './engine.js'
@@ -21,16 +8,11 @@ import type { InputMap } from './input-map.js'
 import { type ModelSource, resolveSource } from './model-source.js'
 import { openDifferentiable } from './open-differentiable.js'
 import { checkMaps, type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
+import { type PrepareOptions, prepareStudent } from './prepare-student.js'
 import { withWeights } from './save-weights.js'
 import type { Port } from './session.js'
 
-export interface StudentOptions extends EngineOptions {
-  /** Weights that stay as they are: names, or a test of the name. Default none. */
-  readonly freeze?: readonly string[] | RegExp | ((name: string) => boolean) | undefined
-  /** Batch statistics in training, moving the running ones (`batch`, default), or the running ones as they are (`frozen`). */
-  readonly batchNorm?: 'batch' | 'frozen' | undefined
-  /** The output that classifies, where the model has several. */
-  readonly output?: string | undefined
+export interface StudentOptions extends EngineOptions, PrepareOptions {
   /** How data become the model's inputs. */
   readonly map?: InputMap | readonly InputMap[] | undefined
 }
@@ -59,9 +41,7 @@ export interface Student {
  */
 export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
   const resolved = await resolveSource('openStudent', source)
-  const { model, ...separated } = separateWeights(resolved.model)
-  const { graph, opsets, output, notes, names } = prepareStudent(model, options)
-  const form = training(graph, { batchNorm: options.batchNorm ?? 'batch' })
+  const { model, graph, opsets, output, notes, names, form } = prepareStudent(resolved.model, options)
   const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
   const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
   const lifted = liftWeights(inferenceForm(graph), fed)
@@ -79,7 +59,7 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
   return {
     parameters: lifted.parameters,
     differentiable,
-    notes: [...separated.notes, ...notes],
+    notes,
     save(parameters) {
       const unknown = Object.keys(parameters).find((name) => !all.has(name))
       if (unknown !== undefined) throw new ArgumentError('save', 'parameters', 'those of this student', unknown)
@@ -88,52 +68,6 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
     predict: (parameters) => batched(differentiable, parameters),
     dispose: () => inner.dispose(),
   }
-}
-
-interface Prepared {
-  readonly graph: Graph
-  readonly opsets: Model['opsets']
-  /** The output that holds logits. */
-  readonly output: string
-  /** The weights to train. */
-  readonly names: readonly string[]
-  readonly notes: readonly string[]
-}
-
-function prepareStudent(model: Model, options: StudentOptions): Prepared {
-  const { opsets, ...whole } = normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
-  const cut = logitsGraph({ ...whole, opsets }, options.output)
-  // Constants that the passes added are not in the file, so that they could not be saved.
-  const all = parameterNames(cut.graph).filter((name) => model.graph.initializers.has(name))
-  if (all.length === 0)
-    throw new UnsupportedError(
-      'the student',
-      'it has no float32 weights; export it in float32, with its weights inside',
-    )
-  const free = freeBatch(foldConstants(cut.graph, { keep: all }))
-  const frozen = frozenNames(all, options.freeze)
-  const names = all.filter((name) => !frozen.has(name))
-  if (names.length === 0)
-    throw new ArgumentError('openStudent', 'freeze', 'such that a weight is left to train', [...frozen])
-  const notes = [
-    ...cut.notes,
-    ...free.notes,
-    ...(frozen.size === 0 ? [] : [`${frozen.size} of ${all.length} weights are frozen`]),
-    ...tiedParameters(free.graph)
-      .filter((group) => group.some((name) => names.includes(name)))
-      .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
-  ]
-  return { graph: free.graph, opsets, output: cut.output, names, notes }
-}
-
-function frozenNames(all: readonly string[], freeze: StudentOptions['freeze']): Set<string> {
-  if (freeze === undefined) return new Set()
-  if (freeze instanceof RegExp) return new Set(all.filter((name) => name.search(freeze) >= 0))
-  if (typeof freeze === 'function') return new Set(all.filter(freeze))
-  const unknown = freeze.find((name) => !all.includes(name))
-  if (unknown !== undefined)
-    throw new NotFoundError(`the student has no weight "${unknown}" to freeze`, `Its weights are ${all.join(', ')}`)
-  return new Set(freeze)
 }
 
 /** The graph for inference, whatever mode it was exported in: no dropout, running statistics. */

@@ -1,50 +1,50 @@
-import { inspectGradients } from '@imago/autodiff'
-import {
-  type Graph,
-  type Model,
-  normaliseOpset,
-  readModel,
-  topologicalSort,
-  type ValueInfo,
-  validateGraph,
-} from '@imago/onnx'
-import { elementCount, ShapeError, UnsupportedError } from '@imago/tensor'
+import { type Model, readModel, type ValueInfo, validateGraph } from '@imago/onnx'
+import { inspectStudent, type StudentReport } from '@imago/runtime'
+import { elementCount } from '@imago/tensor'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
 import { table } from '../terminal/table.js'
+import { oneOf, pattern } from '../values.js'
+
+interface InspectOptions {
+  readonly train?: boolean
+  readonly freeze?: string
+  readonly batchNorm?: 'batch' | 'frozen'
+  readonly output?: string
+  readonly json?: boolean
+}
 
 export function addInspect(program: Command, act: Act): void {
   program
     .command('inspect <model>')
     .description("a model's inputs, outputs, ops and parameters, and whether it can be trained")
-    .option('--train', 'node by node: gradient rule, zero, or refused and why')
+    .option(
+      '--train',
+      'as it would be trained: node by node gradient rule, zero, or refused and what to do; its weights; what the exporter did to it',
+    )
+    .option('--freeze <pattern>', 'as if the weights of these names stayed as they are (a regular expression)', pattern)
+    .option('--batch-norm <mode>', 'as if trained with batch or frozen statistics', oneOf('batch', 'frozen'))
+    .option('--output <name>', 'the output that classifies, where the model has several')
     .option('--json', 'print it as JSON')
-    .addHelpText('after', '\nExamples:\n  imago inspect teacher.onnx\n  imago inspect student.onnx --train\n')
+    .addHelpText(
+      'after',
+      "\nExamples:\n  imago inspect teacher.onnx\n  imago inspect student.onnx --train\n  imago inspect student.onnx --train --freeze 'encoder.*'\n",
+    )
     .action(act(inspect))
 }
 
-async function inspect(
-  context: Context,
-  options: { train?: boolean; json?: boolean },
-  path: string,
-): Promise<undefined> {
+async function inspect(context: Context, options: InspectOptions, path: string): Promise<undefined> {
   const model = await readModel(path)
   validateGraph(model.graph)
   const facts = summary(model)
-  const { graph, obstacle } = trainingForm(model)
-  const gradients = inspectGradients(graph)
-  const refused = gradients.filter(({ answer }) => answer === 'refused')
+  const report = inspectStudent(model, {
+    ...(options.freeze !== undefined && { freeze: new RegExp(options.freeze) }),
+    ...(options.batchNorm && { batchNorm: options.batchNorm }),
+    ...(options.output !== undefined && { output: options.output }),
+  })
   if (options.json) {
-    const nodes = gradients.map(({ node, answer, reason }) => ({
-      name: node.name,
-      op: node.op,
-      output: node.outputs[0],
-      answer,
-      reason,
-    }))
-    const trainable = refused.length === 0 && obstacle === undefined
-    context.out(JSON.stringify({ ...facts, trainable, obstacle, ...(options.train && { nodes }) }, null, 2))
+    context.out(JSON.stringify({ ...facts, ...asJson(report, options.train === true) }, null, 2))
     return
   }
   context.out(
@@ -56,28 +56,42 @@ async function inspect(
   context.out(`outputs  ${facts.outputs.join('; ')}`)
   context.out(`${facts.parameters.toLocaleString('en')} parameters in ${facts.tensors} tensors\n`)
   context.out(table([['op', 'nodes'], ...Object.entries(facts.ops).map(([op, count]) => [op, String(count)])]))
-  if (options.train)
-    context.out(
-      `\n${table([['node', 'op', 'gradient', ''], ...gradients.map(({ node, answer, reason }) => [node.name || node.outputs[0] || '', node.op, answer, reason ?? ''])])}`,
-    )
-  if (obstacle !== undefined) context.out(`\nCannot be trained as it is: ${obstacle}`)
-  else
-    context.out(
-      refused.length === 0
-        ? '\nCan be trained: every node on the way has a gradient rule.'
-        : `\nNodes without a gradient (training works where none lies between a trained parameter and the output):\n${[...new Set(refused.map(({ node, reason }) => `  ${node.op}: ${reason ?? 'no rule'}`))].join('\n')}`,
-    )
+  if (options.train) context.out(`\n${asTables(report)}`)
+  if (report.notes.length > 0) context.out(`\n${report.notes.map((note) => `note: ${note}`).join('\n')}`)
+  context.out(
+    report.obstacles.length === 0
+      ? '\nCan be trained: every node on the way has a gradient rule.'
+      : `\nCannot be trained as it is:\n${report.obstacles.map((obstacle) => `  ${obstacle}`).join('\n')}`,
+  )
 }
 
-/** The graph as it would be trained: functions inlined, old forms of ops brought up to date; and what stands against that. */
-function trainingForm(model: Model): { readonly graph: Graph; readonly obstacle?: string } {
-  try {
-    return { graph: normaliseOpset({ ...model, graph: topologicalSort(model.graph) }).graph }
-  } catch (error) {
-    if (error instanceof UnsupportedError || error instanceof ShapeError)
-      return { graph: model.graph, obstacle: error.message }
-    throw error
-  }
+function asJson({ nodes, weights, notes, obstacles }: StudentReport, train: boolean): object {
+  const listed = nodes.map(({ node, answer, needed, reason, behind }) => ({
+    name: node.name,
+    op: node.op,
+    output: node.outputs[0],
+    answer,
+    needed,
+    reason,
+    behind,
+  }))
+  const trainable = obstacles.length === 0
+  return { trainable, obstacle: obstacles[0], obstacles, notes, ...(train && { weights, nodes: listed }) }
+}
+
+function asTables({ nodes, weights }: StudentReport): string {
+  const rows = nodes.map(({ node, answer, needed, reason }) => [
+    node.name || node.outputs[0] || '',
+    node.op,
+    answer,
+    needed ? '' : answer === 'zero' ? '' : 'not on the way',
+    reason ?? '',
+  ])
+  const listed = weights.map(({ name, dims, role }) => [name, `[${dims.join(', ')}]`, role])
+  return [
+    table([['node', 'op', 'gradient', '', ''], ...rows]),
+    ...(listed.length === 0 ? [] : [table([['weight', 'dims', ''], ...listed])]),
+  ].join('\n\n')
 }
 
 interface Summary {

@@ -60,6 +60,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
     threads: options.threads,
     ...(options.studentInput && { map: options.studentInput as InputMap }),
     ...(options.freeze !== undefined && { freeze: new RegExp(options.freeze) }),
+    ...(options.batchNorm && { batchNorm: options.batchNorm }),
   })
   try {
     const optimizer = optimizerOf(options, heldUnits(incomingAxes(model.graph), student.parameters))

@@ -1,9 +1,11 @@
 import { elementCount, type Tensor, tensor } from '@imago/tensor'
-import { tensorAttribute } from '../attributes.js'
+import { intAttribute, tensorAttribute } from '../attributes.js'
 import { constantOf, tensorOf } from '../constant-tensor.js'
 import { evaluatorOf } from '../fold/evaluate.js'
+import { reshapeTarget } from '../fold/reshape-target.js'
 import { inferKnown } from '../infer-shapes.js'
 import type { ConstantTensor, Graph, Node } from '../ir.js'
+import { type Names, namesOf, uniqueIn } from '../opset/rewriter.js'
 import type { Known } from '../shapes/rule.js'
 import { renameReads, subgraphs } from './node-names.js'
 import { removeDeadCode } from './remove-dead-code.js'
@@ -19,7 +21,7 @@ export interface FoldOptions {
 /**
  * The graph with what is known beforehand computed: Constant nodes and shape computations with known sizes become initializers,
  * Identity is taken out, and nodes of constants are evaluated where every machine gets the same result (moves of elements, exact
- * arithmetic on small tensors). Names of inputs and outputs stay; dead code goes. Dropout stays, as training needs it.
+ * arithmetic on small tensors); a Reshape by computed sizes of which one is open (the batch) gets constant ones. Names of inputs and outputs stay; dead code goes. Dropout stays, as training needs it.
  *
  * Needs nodes in topological order.
  */
@@ -36,6 +38,7 @@ interface State {
   readonly constants: Set<string>
   readonly aliases: Map<string, string>
   readonly outputs: ReadonlySet<string>
+  readonly names: Names
   /**
    * What If decides by, and what that is computed from. It stays computed: ONNX Runtime checks a branch that it can choose when
    * it loads the model more strictly than one that it may choose.
@@ -54,6 +57,7 @@ function startOf(graph: Graph, keep: ReadonlySet<string>): State {
     constants: new Set(constants.map(([name]) => name)),
     aliases: new Map(),
     outputs: new Set(graph.outputs.map((output) => output.name)),
+    names: namesOf(graph),
     conditions: conditionsOf(graph),
   }
 }
@@ -73,16 +77,30 @@ function fold(node: Node, state: State): Node[] {
   const output = node.outputs[0] ?? ''
   if (node.outputs.length !== 1 || output === '' || node.domain !== '' || subgraphs(node).length > 0) return [node]
   const source = node.inputs[0]
-  if (state.outputs.has(output) || state.conditions.has(output)) return [node]
+  if (state.conditions.has(output)) return [node]
+  if (state.outputs.has(output)) return [withConstantTarget(node, state)]
   if (node.op === 'Identity' && source !== undefined) {
     state.aliases.set(output, source)
     return []
   }
   const constant = node.op === 'Constant' ? constantNode(node, output) : computed(node, output, state)
-  if (constant === undefined) return [node]
+  if (constant === undefined) return [withConstantTarget(node, state)]
   state.initializers.set(output, constant)
   state.constants.add(output)
   return []
+}
+
+/** Reshape by sizes of which one is the batch: the chain of Shape, Gather and Concat that computed them is dead code then. */
+function withConstantTarget(node: Node, state: State): Node {
+  const [data = '', target = ''] = node.inputs
+  if (node.op !== 'Reshape' || state.constants.has(target)) return node
+  const shape = state.known.get(data)?.shape
+  const sizes = reshapeTarget(shape, state.known.get(target)?.value, intAttribute(node, 'allowzero', 0) !== 0)
+  if (sizes === undefined) return node
+  const name = uniqueIn(state.names, `${target}.sizes`)
+  state.initializers.set(name, int64s(name, [sizes.length], sizes.map(BigInt)))
+  state.constants.add(name)
+  return { ...node, inputs: [data, name] }
 }
 
 function constantNode(node: Node, output: string): ConstantTensor | undefined {

@@ -1,4 +1,12 @@
-import { type ConstantTensor, type Graph, type Model, type Node, tensorOf } from '@imago/onnx'
+import {
+  type ConstantTensor,
+  type Graph,
+  type Model,
+  type Node,
+  parameterNames,
+  tensorOf,
+  topologicalSort,
+} from '@imago/onnx'
 import { isType } from '@imago/tensor'
 
 /** Inputs that are a layer's own vector: affine weights, running statistics, biases. */
@@ -12,10 +20,14 @@ const own: { readonly [op: string]: readonly number[] } = {
   LayerNormalization: [1, 2],
 }
 
+/** Ops that take a bias or a scale, or any other constant. */
+const loose = new Set(['Add', 'Mul'])
+
 /**
  * The model with each layer's vectors in initializers of their own. Exporters write equal tensors once: in a net that was not trained yet
  * all normalization weights and running variances are the same ones, all biases and running means the same zeros, and training would
- * move them as one. Only tensors whose elements are all equal are taken apart; a shared embedding stays shared.
+ * move them as one. Only tensors whose elements are all equal are taken apart; a shared embedding stays shared. A vector that Add or Mul takes is
+ * a layer's own if it is a weight at all (`parameterNames`).
  */
 export function separateWeights(model: Model): { readonly model: Model; readonly notes: readonly string[] } {
   const { graph } = model
@@ -24,9 +36,15 @@ export function separateWeights(model: Model): { readonly model: Model; readonly
   const taken = new Set([...initializers.keys(), ...graph.nodes.flatMap((node) => node.outputs)])
   const nodes = withoutCopies(graph, initializers, apart)
   const claimed = new Set<string>()
+  const weights = new Set(
+    graph.nodes.some((node) => loose.has(node.op)) ? parameterNames(topologicalSort({ ...graph, nodes })) : [],
+  )
+  const isOwn = (node: Node, name: string, i: number): boolean =>
+    (Object.hasOwn(own, node.op) && own[node.op]!.includes(i)) ||
+    (loose.has(node.op) && weights.has(name) && initializers.get(name)?.dims.length === 1)
   const separate = nodes.map((node): Node => {
     const inputs = node.inputs.map((name, i) => {
-      const constant = own[node.op]?.includes(i) ? initializers.get(name) : undefined
+      const constant = isOwn(node, name, i) ? initializers.get(name) : undefined
       if (constant === undefined || !isUniform(constant)) return name
       if (!claimed.has(name)) {
         claimed.add(name)
@@ -62,7 +80,12 @@ function withoutCopies(graph: Graph, initializers: Map<string, ConstantTensor>, 
 }
 
 function isUniform(constant: ConstantTensor): boolean {
-  if (constant.type !== 'float32' || constant.external !== undefined) return false
+  if (!/^b?float(16|32)$/.test(constant.type) || constant.external !== undefined) return false
   const value = tensorOf(constant)
-  return isType(value, 'float32') && value.data.every((element) => element === value.data[0])
+  const alike = (data: Float32Array | Uint16Array): boolean => data.every((element) => element === data[0])
+  return (
+    (isType(value, 'float32') && alike(value.data)) ||
+    (isType(value, 'float16') && alike(value.data)) ||
+    (isType(value, 'bfloat16') && alike(value.data))
+  )
 }
