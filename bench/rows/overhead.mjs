@@ -20,7 +20,7 @@ export const cases = [0, 1, 128].map((rows) => ({
   asked,
 }))
 
-/** `door`: the addon's call alone, without the checks of `softTargetLoss` and the objects that it makes. */
+/** `door`: the addon's function alone, without the checks of `softTargetLoss` and the objects that it makes. */
 export const ways = ['door']
 export const yardsticks = ['C++']
 export const comparisons = asked.map(({ of, minus }) => ({ of, minus }))
@@ -42,8 +42,8 @@ export function prepare(settings, folder, { variant }) {
     result,
   }
   const inputs = signatures.soft_target_loss.buffers.map((spec) => named[/^\w+/.exec(spec)[0]] ?? null)
-  // The arrays are made anew for every call, as a caller would.
-  const call = () => binding.call('soft_target_loss', [...inputs], [rows, classes, temperature, hardWeight, -100, 0])
+  const scalars = Float64Array.of(rows, classes, temperature, hardWeight, -100, 0)
+  const call = () => binding.functions.soft_target_loss(scalars, ...inputs)
   return {
     check() {
       call()

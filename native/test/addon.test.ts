@@ -8,29 +8,7 @@ describe.skipIf(loaded === null)('the addon', () => {
   const addon = loaded!
   const f32 = (n: number): Float32Array => new Float32Array(n)
   const result = new Float64Array(1)
-
-  test('exports the binding and nothing else', () => {
-    expect(Object.keys(addon).sort()).toEqual([
-      'abiVersion',
-      'call',
-      'cuda',
-      'info',
-      'kernels',
-      'loadLibrary',
-      'setIsa',
-    ])
-    expect(addon.abiVersion).toBe(2)
-    expect(addon.info().available).toContain('portable')
-    expect(addon.info().available).toContain(addon.info().isa)
-    expect(addon.info().threads).toBeGreaterThanOrEqual(1)
-  })
-
-  test('computes', () => {
-    addon.call('squared_norm', [Float32Array.of(3, 4), result], [2])
-    expect(result[0]).toBe(25)
-  })
-
-  test.each<[string, unknown[], RegExp]>([
+  const refused: [string, unknown[], RegExp][] = [
     ['another name', ['relu', [], []], /no kernel named 'relu'/],
     ['a name that is none', [7, [], []], /first argument is the name/],
     ['too few arguments', ['squared_norm', []], /three arguments/],
@@ -61,10 +39,67 @@ describe.skipIf(loaded === null)('the addon', () => {
       /^logits: NaN in row 1$/,
     ],
     ['an instruction set', ['setIsa', 'sse9'], /'sse9' is not available here; choose one of portable/],
-  ])('refuses %s', (_, args, message) => {
+  ]
+
+  test('exports the binding and nothing else', () => {
+    expect(Object.keys(addon).sort()).toEqual([
+      'abiVersion',
+      'call',
+      'cuda',
+      'functions',
+      'info',
+      'kernels',
+      'loadLibrary',
+      'setIsa',
+    ])
+    expect(addon.abiVersion).toBe(2)
+    expect(addon.info().available).toContain('portable')
+    expect(addon.info().available).toContain(addon.info().isa)
+    expect(addon.info().threads).toBeGreaterThanOrEqual(1)
+  })
+
+  test('computes', () => {
+    addon.call('squared_norm', [Float32Array.of(3, 4), result], [2])
+    expect(result[0]).toBe(25)
+  })
+
+  test.each(refused)('refuses %s', (_, args, message) => {
     const call =
       args[0] === 'setIsa' ? () => addon.setIsa(args[1] as string) : () => addon.call(...(args as [string, [], []]))
     expect(call).toThrow(message)
+  })
+
+  test('has each kernel as a function', () => {
+    expect(Object.keys(addon.functions)).toEqual(addon.kernels())
+    addon.functions.squared_norm!(Float64Array.of(2), Float32Array.of(3, 4), result)
+    expect(result[0]).toBe(25)
+  })
+
+  const sameArguments = refused.filter(
+    ([, [name, buffers, scalars]]) =>
+      addon.kernels().includes(name as string) &&
+      Array.isArray(buffers) &&
+      Array.isArray(scalars) &&
+      scalars.every((scalar) => typeof scalar === 'number'),
+  )
+  test.each(sameArguments)('a function refuses %s', (_, [name, buffers, scalars], message) => {
+    const run = addon.functions[name as string] as (...given: unknown[]) => void
+    expect(() => run(Float64Array.from(scalars as number[]), ...(buffers as unknown[]))).toThrow(message)
+  })
+
+  test.each<[string, unknown[], RegExp]>([
+    ['nothing', [], /takes 2 buffers, got 0/],
+    ['too many buffers', [Float64Array.of(2), f32(2), result, null], /takes 2 buffers, got 3/],
+    [
+      'more than any kernel takes',
+      [Float64Array.of(2), ...Array.from({ length: 40 }, () => null)],
+      /takes 2 buffers, got/,
+    ],
+    ['scalars in an array', [[2], f32(2), result], /scalars must be a Float64Array/],
+    ['scalars in float32', [Float32Array.of(2), f32(2), result], /scalars must be a Float64Array/],
+    ['no scalars', [undefined, f32(2), result], /scalars must be a Float64Array/],
+  ])('a function refuses %s', (_, args, message) => {
+    expect(() => (addon.functions.squared_norm as (...given: unknown[]) => void)(...args)).toThrow(message)
   })
 
   test('refuses a detached buffer, also one that a getter detaches in the call', () => {

@@ -30,6 +30,43 @@ Napi::Value call_builtin(const Napi::CallbackInfo& info) {
   return env.Undefined();
 }
 
+/**
+ * A kernel as a function of its own, (scalars, ...buffers): no name to look up, no arrays to take apart. Not by Napi::CallbackInfo, which
+ * allocates for more than six arguments.
+ */
+napi_value call_entry(napi_env env, napi_callback_info info) {
+  napi_value values[1 + IMAGO_MAX_BUFFERS];
+  size_t count = 1 + IMAGO_MAX_BUFFERS;
+  void* entry = nullptr;
+  if (napi_get_cb_info(env, info, &count, values, nullptr, &entry) != napi_ok) return nullptr;
+  try {
+    const Entry& kernel = *static_cast<const Entry*>(entry);
+    call(env, *kernel.description, kernel.cpu[static_cast<int>(instance(env).isa)], values, count);
+  } catch (const Napi::Error& error) {
+    error.ThrowAsJavaScriptException();
+  } catch (const Interrupted&) {
+    // An exception is pending, or the environment ends.
+  } catch (const std::exception& error) {
+    napi_throw_error(env, nullptr, error.what());
+  } catch (...) {
+    napi_throw_error(env, nullptr, "a kernel threw something that is not an exception");
+  }
+  return nullptr;
+}
+
+Napi::Object functions(Napi::Env env) {
+  Napi::Object all = Napi::Object::New(env);
+  for (const Entry& entry : entries()) {
+    napi_value function;
+    const char* const name = entry.description->name;
+    // An entry is never written through, and outlives every environment.
+    void* const data = const_cast<void*>(static_cast<const void*>(&entry));
+    if (napi_create_function(env, name, NAPI_AUTO_LENGTH, call_entry, data, &function) != napi_ok) throw Napi::Error::New(env);
+    all[name] = Napi::Value(env, function);
+  }
+  return all;
+}
+
 Napi::Value kernels(const Napi::CallbackInfo& info) {
   const auto all = entries();
   Napi::Array names = Napi::Array::New(info.Env(), all.size());
@@ -83,6 +120,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports["info"] = Napi::Function::New<guarded<describe>>(env, "info");
   exports["setIsa"] = Napi::Function::New<guarded<set_isa>>(env, "setIsa");
   exports["call"] = Napi::Function::New<guarded<call_builtin>>(env, "call");
+  exports["functions"] = functions(env);
   exports["cuda"] = cuda_binding(env);
   exports["loadLibrary"] = Napi::Function::New<guarded<load>>(env, "loadLibrary");
   return exports;

@@ -49,14 +49,15 @@ imago_buffer unpack_device(Napi::Env env, const imago_kernel& kernel, const imag
 }
 
 imago_buffer unpack_buffer(Napi::Env env, const imago_kernel& kernel, const imago_buffer_spec& spec, napi_value value) {
-  napi_valuetype kind;
-  must(env, napi_typeof(env, value, &kind));
-  if (kind == napi_null || kind == napi_undefined) return {nullptr, 0, 0};
+  // One question for what most are: each takes longer than a small row.
   napi_typedarray_type type;
   imago_buffer buffer;
   napi_value owner;
   const napi_status status = napi_get_typedarray_info(env, value, &type, &buffer.length, &buffer.data, &owner, nullptr);
   if (status == napi_invalid_arg) {
+    napi_valuetype kind;
+    must(env, napi_typeof(env, value, &kind));
+    if (kind == napi_null || kind == napi_undefined) return {nullptr, 0, 0};
     if (device_memory(env, value) != nullptr)
       refuse(env, kernel, std::string(spec.name) + " is device memory, and this is a call on the CPU");
     refuse(env, kernel, std::string(spec.name) + " must be a typed array or null");
@@ -139,6 +140,13 @@ void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_
   for (uint32_t i = 0; i < kernel.buffer_count; i++)
     arguments.buffers[i] = device == nullptr ? unpack_buffer(env, kernel, kernel.buffers[i], values[i])
                                              : unpack_device(env, kernel, kernel.buffers[i], values[i], *device);
+}
+
+void unpack(Napi::Env env, const imago_kernel& kernel, const napi_value* values, size_t count, Arguments& arguments) {
+  expect_count(env, kernel, "buffers", kernel.buffer_count, count == 0 ? 0 : count - 1);
+  if (!unpack_numbers(env, kernel, values[0], arguments.scalars)) refuse(env, kernel, "scalars must be a Float64Array");
+  for (uint32_t i = 0; i < kernel.buffer_count; i++)
+    arguments.buffers[i] = unpack_buffer(env, kernel, kernel.buffers[i], values[1 + i]);
 }
 
 }  // namespace imago

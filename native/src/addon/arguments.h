@@ -36,4 +36,7 @@ const Entry& find_kernel(Napi::Env env, napi_value name);
 void unpack(Napi::Env env, const imago_kernel& kernel, napi_value buffers, napi_value scalars, Arguments& arguments,
             const OnDevice* device = nullptr);
 
+/** The same from the values of a call: scalars in a Float64Array, then every buffer. */
+void unpack(Napi::Env env, const imago_kernel& kernel, const napi_value* values, size_t count, Arguments& arguments);
+
 }  // namespace imago

@@ -12,6 +12,9 @@ namespace imago {
 void call(Napi::Env env, const imago_kernel& kernel, imago_function function, napi_value buffers, napi_value scalars,
           const OnDevice* device = nullptr);
 
+/** The same from the values of a call: scalars in a Float64Array, then every buffer. */
+void call(Napi::Env env, const imago_kernel& kernel, imago_function function, const napi_value* values, size_t count);
+
 /** Whatever C++ throws becomes a JavaScript exception; nothing else may cross the C frames of Node. */
 template <Napi::Value (*function)(const Napi::CallbackInfo&)>
 Napi::Value guarded(const Napi::CallbackInfo& info) {

@@ -85,7 +85,8 @@ export function run(
   try {
     const buffers = given as KernelBuffer[]
     if (device !== null) callOnDevice(caller, kernel, backend ?? 'auto', device, given, scalars)
-    else if (resolve(caller, backend ?? 'auto') === 'cpu') native().binding!.call(kernel, buffers, packed(scalars))
+    else if (resolve(caller, backend ?? 'auto') === 'cpu')
+      native().binding!.functions[kernel]!(packed(scalars), ...buffers)
     else (reference[kernel] as Kernel)(buffers, scalars)
   } catch (error) {
     throw typed(caller, error)
@@ -94,7 +95,7 @@ export function run(
 
 const kept: Float64Array[] = []
 
-/** The scalars in memory that is kept: the addon reads it at once, and numbers of an array one by one, which takes longer than a small loss. */
+/** The scalars in memory that is kept: the addon asks once for all of them. */
 function packed(scalars: readonly number[]): Float64Array {
   const count = scalars.length
   const memory = (kept[count] ??= new Float64Array(count))

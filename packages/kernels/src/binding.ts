@@ -25,11 +25,10 @@ export interface Binding {
   info(): { isa: string; available: string[]; threads: number }
   /** Use this instruction set from now on (parity tests run every one). Throws where it is not available. */
   setIsa(isa: string): void
-  /**
-   * Run a kernel. Throws an Error with the kernel's message where it refuses (for instance NaN in row 3). Scalars in a Float64Array are read
-   * faster.
-   */
-  call(kernel: string, buffers: KernelBuffer[], scalars: readonly number[] | Float64Array): void
+  /** Run a kernel. Throws an Error with the kernel's message where it refuses (for instance NaN in row 3). */
+  call(kernel: string, buffers: KernelBuffer[], scalars: readonly number[]): void
+  /** The same, each kernel a function of its own, which is faster by what looking it up and taking arrays apart costs. */
+  readonly functions: { readonly [kernel: string]: (scalars: Float64Array, ...buffers: KernelBuffer[]) => void }
   /** Devices and the kernels that run on them. */
   readonly cuda?: CudaBinding
   /** Open a library of kernels at an absolute path. Throws an Error with `field`, `expected` and `got` where its table is refused. */

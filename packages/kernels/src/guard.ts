@@ -70,17 +70,26 @@ export function checkDisjoint(
   others: { readonly [name: string]: MemoryRange | null },
   sameAs?: MemoryRange,
 ): void {
-  for (const name in others) {
-    const other = others[name]
-    if (other == null || other.buffer !== written.buffer) continue
-    const same = other.byteOffset === written.byteOffset && other.byteLength === written.byteLength
-    if (same && sameAs === other) continue
-    if (
-      written.byteOffset < other.byteOffset + other.byteLength &&
-      other.byteOffset < written.byteOffset + written.byteLength
-    )
-      throw new ArgumentError(caller, argument, `apart from the memory of "${name}"`, 'overlapping memory')
-  }
+  for (const name in others) checkApart(caller, argument, written, name, others[name], sameAs)
+}
+
+/** The same with one array that is read. */
+export function checkApart(
+  caller: string,
+  argument: string,
+  written: MemoryRange,
+  name: string,
+  read: MemoryRange | null | undefined,
+  sameAs?: MemoryRange,
+): void {
+  if (read == null || read.buffer !== written.buffer) return
+  const same = read.byteOffset === written.byteOffset && read.byteLength === written.byteLength
+  if (same && sameAs === read) return
+  if (
+    written.byteOffset < read.byteOffset + read.byteLength &&
+    read.byteOffset < written.byteOffset + written.byteLength
+  )
+    throw new ArgumentError(caller, argument, `apart from the memory of "${name}"`, 'overlapping memory')
 }
 
 /** A finite number > 0 that float32 holds as a normal number: kernels take smaller ones for 0. */

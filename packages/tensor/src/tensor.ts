@@ -62,7 +62,7 @@ export interface ArrayType<A> {
 /** The number of elements of a tensor of these dims. */
 export function elementCount(dims: readonly number[]): number {
   let count = 1
-  for (const dim of dims) count *= dim
+  for (let i = 0; i < dims.length; i++) count *= dims[i]!
   return count
 }
 

@@ -1,7 +1,7 @@
 import { ArgumentError, dims, ShapeError, type Tensor } from '@imago/tensor'
 import type { Backend } from '../backend.js'
 import type { AnyTensor, DeviceMemory } from '../devices/device-tensor.js'
-import { checkDisjoint, memory, whole } from '../guard.js'
+import { checkApart, memory, whole } from '../guard.js'
 import { resultIn } from './place.js'
 
 /** What every loss over rows takes. */
@@ -58,19 +58,33 @@ export function rows(caller: string, inputs: RowInputs): Rows {
     out: [out, 'N C', 'float32'],
   }) as { N: number; C: number }
   if (C === 0) throw new ShapeError(caller, 'student', '[N, C] with at least one class', `[${N}, 0]`)
-  const read = {
-    student: memory(caller, 'student', student, 'float32'),
-    teacher: teacher ? memory(caller, 'teacher', teacher, teacher.type as TeacherType) : null,
-    labels: labels ? memory(caller, 'labels', labels, 'int32') : null,
-    rowWeights: rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null,
-    classMask: classMask ? memory(caller, 'classMask', classMask, 'uint8') : null,
-  }
-  checkWeights(caller, read.rowWeights)
-  if (read.classMask instanceof Uint8Array && read.classMask.every((kept) => kept === 0))
+  const z = memory(caller, 'student', student, 'float32')
+  const v = teacher ? memory(caller, 'teacher', teacher, teacher.type as TeacherType) : null
+  const y = labels ? memory(caller, 'labels', labels, 'int32') : null
+  const w = rowWeights ? memory(caller, 'rowWeights', rowWeights, 'float32') : null
+  const mask = classMask ? memory(caller, 'classMask', classMask, 'uint8') : null
+  if (w !== null) checkWeights(caller, w)
+  if (mask instanceof Uint8Array && mask.every((kept) => kept === 0))
     throw new ArgumentError(caller, 'classMask', 'at least one class that is not 0', 'only 0')
   const { result, written } = resultIn(caller, out, student, 'float32', [N, C])
-  if (out) checkDisjoint(caller, 'out', written, read, read.student)
-  return { rows: N, classes: C, ...read, out: written, gradient: result }
+  if (out) {
+    checkApart(caller, 'out', written, 'student', z, z)
+    checkApart(caller, 'out', written, 'teacher', v)
+    checkApart(caller, 'out', written, 'labels', y)
+    checkApart(caller, 'out', written, 'rowWeights', w)
+    checkApart(caller, 'out', written, 'classMask', mask)
+  }
+  return {
+    rows: N,
+    classes: C,
+    student: z,
+    teacher: v,
+    labels: y,
+    rowWeights: w,
+    classMask: mask,
+    out: written,
+    gradient: result,
+  }
 }
 
 export function ignoreIndexOf(caller: string, options: LabelOptions): number {

@@ -63,7 +63,7 @@ function open(path: string, load: (path: string) => unknown): Binding | string {
     const missing = truncated(path)
     if (missing !== null) return missing
     const binding = load(path) as Partial<Binding>
-    if (typeof binding.call !== 'function' || typeof binding.kernels !== 'function')
+    if (typeof binding.functions !== 'object' || typeof binding.kernels !== 'function')
       return 'is not an addon of imago (it exports no kernels)'
     if (binding.abiVersion !== abiVersion)
       return `speaks ABI version ${binding.abiVersion}, this @imago/kernels needs ${abiVersion}; build or install both anew`

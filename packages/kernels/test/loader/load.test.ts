@@ -17,7 +17,7 @@ writeFileSync(broken, 'not a shared object')
 const other = join(folder, 'other.cjs')
 writeFileSync(
   other,
-  `module.exports = { abiVersion: ${abiVersion + 1}, call() {}, kernels: () => [], info() {}, setIsa() {} }`,
+  `module.exports = { abiVersion: ${abiVersion + 1}, functions: {}, kernels: () => [], info() {}, setIsa() {} }`,
 )
 const stranger = join(folder, 'stranger.cjs')
 writeFileSync(stranger, 'module.exports = { hello() {} }')
@@ -97,7 +97,7 @@ describe('what does not load says why', () => {
   })
 
   test('of two places the first that loads is used, and both are remembered', () => {
-    const good = { abiVersion, call() {}, kernels: () => [] }
+    const good = { abiVersion, functions: {}, kernels: () => [] }
     const resolve = (specifier: string) => {
       if (specifier.startsWith('@imago/native-')) return join(folder, 'package.json')
       return nothing(specifier)
