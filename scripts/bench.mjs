@@ -34,7 +34,7 @@ if (options.help) {
   --rounds   blocks that each contender is timed for; --block is their length in ms
   --steps    steps over which the growth of memory is looked at, 0 for none
   --core     the core to work on (two threads: this one and the next)
-  --quick    without torch.compile, which takes up to a minute a shape, and without the memory rows
+  --quick    without torch.compile, which takes up to a minute a shape, and without the rows memory and store
   --markdown writes the tables to FILE as well
   --last     times nothing: prints the last record in bench/results/history.jsonl again
   IMAGO_PYTHON names the Python to compare with (default python3); it needs torch and numpy. CXX names the C++ compiler.`)
@@ -54,6 +54,7 @@ if (!options['no-build']) setup()
 const { rows } = await import('../bench/rows/index.mjs')
 const { compare, growth } = await import('../bench/harness/compare.mjs')
 const { measureMemory } = await import('../bench/harness/memory.mjs')
+const { measureStore } = await import('../bench/harness/store.mjs')
 const { memoryContenders, startContenders } = await import('../bench/harness/contenders.mjs')
 
 const list = (text) => text.split(',').filter((item) => item !== '')
@@ -109,6 +110,16 @@ async function time(stem, row, cases, threads) {
     for (const one of cases) {
       note(one)
       record.results.push(await measureMemory(row, stem, one, names, start, { threads }))
+    }
+    show(stem, threads)
+    return
+  }
+  if (row.measure === 'store') {
+    if (options.quick) return
+    record.rows[stem] = { title: row.title, contenders: [], comparisons: [], left: {}, measure: row.measure }
+    for (const one of cases) {
+      note(one)
+      record.results.push(await measureStore(stem, one, { threads, rounds: 3 }))
     }
     show(stem, threads)
     return

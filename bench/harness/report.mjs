@@ -3,6 +3,7 @@ import { nameOf } from './judge.mjs'
 /** The tables of a row as plain cells: the times, then the comparisons with what is asked beside them. */
 export function tables({ title, contenders, comparisons, measure }, results) {
   if (measure === 'memory') return [memoryTable(title, contenders, results)]
+  if (measure === 'store') return [storeTable(title, results)]
   const line = (result, cells) => [result.case, String(result.threads), ...cells]
   const times = {
     title: `${title}: medians (10–90 %)`,
@@ -49,6 +50,45 @@ function memoryTable(title, contenders, results) {
       gigabytes(result.floorBytes),
       ...contenders.map((name) => cell(result.memory[name])),
       judged(result.verdicts),
+    ]),
+  }
+}
+
+/** Rates of writing, the share of the lower limit, memory, and a step beside the reading of its targets. */
+function storeTable(title, results) {
+  const rate = ({ rows, bytes, seconds }, name) =>
+    seconds === undefined
+      ? '–'
+      : `${(rows / seconds[name].median / 1000).toFixed(0)}k rows/s, ${(bytes / seconds[name].median / 1e6).toFixed(0)} MB/s`
+  const judgedAs = (result, name, show) => {
+    const found = result.verdicts.find((one) => one.name.startsWith(name))
+    return found === undefined ? show() : `${show()}${found.met === undefined ? '' : found.met ? ': met' : ': not met'}`
+  }
+  return {
+    title,
+    head: [
+      'case',
+      'bytes a row',
+      'plain writes',
+      'teacher alone',
+      'fillStore',
+      'of the lower',
+      'peak',
+      'step',
+      'its targets',
+      'step over targets',
+    ],
+    lines: results.map((result) => [
+      result.case,
+      (result.bytes / result.rows).toFixed(1),
+      rate(result, 'plain'),
+      rate(result, 'teacher'),
+      rate(result, 'teach'),
+      result.share ? judgedAs(result, 'of the lower', () => significant(result.share.median)) : '–',
+      result.peak ? judgedAs(result, '× below', () => `${(result.peak / 2 ** 20).toFixed(0)} MiB`) : '–',
+      time(result.step),
+      time(result.read),
+      result.steps ? judgedAs(result, '× step', () => `${significant(result.steps.median)} ×`) : '–',
     ]),
   }
 }

@@ -62,3 +62,20 @@ export function startSide(name, command, args, { cores, env = {} }) {
     },
   }
 }
+
+/** A process that does one thing, tied to `cores`: the JSON line that it says. */
+export function startOnce(name, command, args, { cores, env = {} }) {
+  const [program, ...rest] =
+    taskset && cores ? ['taskset', '-c', cores.join(','), command, ...args] : [command, ...args]
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, rest, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    let [out, errors] = ['', '']
+    child.stdout.on('data', (text) => (out += text))
+    child.stderr.on('data', (text) => (errors = (errors + text).slice(-4000)))
+    child.on('error', reject)
+    child.on('close', (code) => {
+      if (code === 0) resolve(JSON.parse(out.trim().split('\n').at(-1)))
+      else reject(new Error(`${name}: ${errors.trim()}`))
+    })
+  })
+}

@@ -5,7 +5,8 @@ import * as memory from './memory.mjs'
 import * as overhead from './overhead.mjs'
 import * as sgd from './sgd.mjs'
 import * as step from './step.mjs'
+import * as store from './store.mjs'
 import * as teacher from './teacher.mjs'
 
 /** Every row by its stem, in the order in which they are run and printed. */
-export const rows = { loss, sgd, adamw, dropout, overhead, memory, step, teacher }
+export const rows = { loss, sgd, adamw, dropout, overhead, memory, step, teacher, store }

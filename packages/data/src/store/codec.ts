@@ -7,7 +7,7 @@ import { topKCodec } from './top-k-codec.js'
 /** Turns targets into bytes and back: N payloads of equal length, one after another. */
 export interface Codec {
   /**
-   * Check targets of N rows and pack them; `ids` name rows in messages.
+   * Check targets of N rows and pack them; `ids` name rows in messages. The bytes are the codec's own: valid until the next call.
    *
    * @throws NotFoundError, ShapeError, ArgumentError, NumericError naming the row
    */

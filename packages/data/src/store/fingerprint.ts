@@ -35,16 +35,16 @@ export function fingerprints(caller: string, inputs: TensorMap, rows: number): U
     .map((name) => bytesOf(caller, name, inputs[name]!, rows))
   const out = new Uint8Array(rows * fingerprintBytes)
   for (let r = 0; r < rows; r++) {
-    let digest: Uint8Array
-    if (views.length === 1) digest = hash('sha256', rowOf(views[0]!, r, rows), 'buffer')
-    else {
-      const all = createHash('sha256')
-      for (const view of views) all.update(rowOf(view, r, rows))
-      digest = all.digest()
-    }
+    const digest = views.length === 1 ? hash('sha256', rowOf(views[0]!, r, rows), 'buffer') : digestOf(views, r, rows)
     for (let i = 0; i < fingerprintBytes; i++) out[r * fingerprintBytes + i] = digest[i]!
   }
   return out
+}
+
+function digestOf(views: readonly Uint8Array[], r: number, rows: number): Uint8Array {
+  const all = createHash('sha256')
+  for (const view of views) all.update(rowOf(view, r, rows))
+  return all.digest()
 }
 
 function bytesOf(caller: string, name: string, { dims, data }: Tensor, rows: number): Uint8Array {

@@ -5,10 +5,12 @@ import { checkRows, logitsOf, rounded } from './logits.js'
 
 /** Every logit, one after another. */
 export function fullCodec({ type }: FullEncoding, classes: number): Codec {
+  let memory: Tensor | undefined
   return {
     encode(caller, targets, ids) {
       const given = logitsOf(caller, targets, ids.length, classes)
-      const kept = rounded(given, type)
+      const kept = rounded(given, type, memory)
+      if (kept !== given) memory = kept
       checkRows(caller, given, kept, classes, ids)
       const { buffer, byteOffset, byteLength } = kept.data
       return new Uint8Array(buffer, byteOffset, byteLength)

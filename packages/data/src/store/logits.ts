@@ -25,12 +25,14 @@ export function widened(logits: Tensor<LogitType>): Tensor<'float32'> {
   return logits as Tensor<'float32'>
 }
 
-/** Logits in the type in which they are kept: to nearest, ties to even. */
-export function rounded(logits: Tensor<LogitType>, type: LogitType): Tensor<LogitType> {
+/** Logits in the type in which they are kept: to nearest, ties to even. In `out`, where it is given and fits. */
+export function rounded(logits: Tensor<LogitType>, type: LogitType, out?: Tensor): Tensor<LogitType> {
   if (logits.type === type) return logits
   const wide = widened(logits)
   if (type === 'float32') return wide
-  return type === 'float16' ? toFloat16({ x: wide }) : toBfloat16({ x: wide })
+  const fits = out?.type === type && out.dims.join() === logits.dims.join()
+  const options = { x: wide, ...(fits && { out }) }
+  return type === 'float16' ? toFloat16(options) : toBfloat16(options)
 }
 
 /**
@@ -78,9 +80,15 @@ function isPlain(type: LogitType, data: Float32Array | Uint16Array, from: number
     return sum === 0
   }
   const ones = type === 'float16' ? 0x7c00 : 0x7f80
+  // Two at a time: the carry out of an exponent of ones alone reaches the sign bit.
+  const [mask, carry] = [ones * 0x10001, (ones & -ones) * 0x10001]
   let found = 0
-  for (let i = from; i < end; i++) found |= (data[i]! & ones) + (ones & -ones)
-  return (found & 0x8000) === 0
+  let i = from
+  for (; i < end && ((data.byteOffset >>> 1) + i) % 2 === 1; i++) found |= (data[i]! & ones) + (ones & -ones)
+  const pairs = new Uint32Array(data.buffer, data.byteOffset + 2 * i, (end - i) >>> 1)
+  for (let p = 0; p < pairs.length; p++) found |= (pairs[p]! & mask) + carry
+  if ((end - i) % 2 === 1) found |= (data[end - 1]! & ones) + (ones & -ones)
+  return (found & 0x80008000) === 0
 }
 
 function kindOf(type: LogitType, value: number): 'finite' | 'NaN' | '+∞' | '−∞' {

@@ -19,9 +19,9 @@ export interface ShardFile {
 }
 
 /** About so many bytes are written at once, while the next are made. */
-const chunkBytes = 2 ** 20
+const chunkBytes = 2 ** 22
 
-/** What survives of a shard at work: so many rows, with these ids and this CRC-32 over their records. */
+/** What survives of a shard at work: so many rows, with these ids, and a CRC-32 over those of the blocks and the bytes after the last whole block. */
 interface Journal {
   readonly shard: number
   readonly rows: number
@@ -33,7 +33,6 @@ interface Journal {
 interface Recovered {
   readonly handle: FileHandle
   readonly rows: number
-  readonly crcBefore: number
   /** Records that do not fill a chunk. */
   readonly tail: Uint8Array
   readonly ids: Uint32Array
@@ -62,8 +61,6 @@ export async function beginShard(
   let rows = 0
   /** Rows before the buffer's first. */
   let before = 0
-  /** CRC-32 of all records before it. */
-  let crcBefore = 0
   let pending: Promise<void> | undefined
 
   const kept = await recover()
@@ -71,7 +68,6 @@ export async function beginShard(
   if (kept) {
     rows = kept.rows
     before = rows - (rows % chunkRows)
-    crcBefore = kept.crcBefore
     buffer.set(kept.tail)
     ids.set(kept.ids)
   } else {
@@ -87,19 +83,17 @@ export async function beginShard(
     if (file === undefined) return undefined
     try {
       const there = await readExactly(file, partial, 0, headBytes)
-      let [crc, crcBefore, tail] = [0, 0, new Uint8Array()]
+      let tail = new Uint8Array()
       for (let from = 0; from < found.rows; from += chunkRows) {
         const count = Math.min(chunkRows, found.rows - from)
         const bytes = await readExactly(file, partial, headBytes + from * rowBytes, count * rowBytes)
-        crc = crc32(bytes, crc)
         takeCrcs(bytes, from, count)
-        if (count === chunkRows) crcBefore = crc
-        else tail = bytes
+        if (count < chunkRows) tail = bytes
       }
-      if (crc === found.crc && there.every((byte, i) => byte === head[i])) {
+      if (crcOf(found.rows, tail) === found.crc && there.every((byte, i) => byte === head[i])) {
         await file.truncate(headBytes + found.rows * rowBytes)
         const list = found.list ?? Array.from({ length: found.rows }, (_, i) => found.first + i)
-        return { handle: file, rows: found.rows, crcBefore, tail, ids: Uint32Array.from(list) }
+        return { handle: file, rows: found.rows, tail, ids: Uint32Array.from(list) }
       }
     } catch (error) {
       // Cut or damaged: the shard is made again.
@@ -118,20 +112,24 @@ export async function beginShard(
     }
   }
 
+  /** One number for the first `count` rows; `tail` has the records after the last whole chunk. */
+  function crcOf(count: number, tail: Uint8Array): number {
+    const chunks = crcs.subarray(0, ((count - (count % chunkRows)) / chunkRows) * (chunkRows / blockRows))
+    return crc32(tail, crc32(new Uint8Array(chunks.buffer, chunks.byteOffset, chunks.byteLength)))
+  }
+
   /** Hand the buffer to the disk and take the other. */
   async function drain(): Promise<void> {
     const count = rows - before
     if (count === 0) return
     const bytes = buffer.subarray(0, count * rowBytes)
     takeCrcs(bytes, before, count)
-    crcBefore = crc32(bytes, crcBefore)
     await pending
     const at = headBytes + before * rowBytes
     pending = writeAll(handle, bytes, at)
     // Whoever awaits it next hears of a failure; until then it must not end the process.
     pending.catch(() => {})
     ;[buffer, spare] = [spare, buffer]
-    buffer.fill(0)
     before = rows
   }
 
@@ -159,7 +157,7 @@ export async function beginShard(
       const text = JSON.stringify({
         shard: index,
         rows,
-        crc: crc32(bytes, crcBefore),
+        crc: crcOf(rows, bytes),
         first,
         ...(list && { list: [...list] }),
       } satisfies Journal)

@@ -1,0 +1,78 @@
+import { mkdtempSync, readdirSync, rmSync, statfsSync, statSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startOnce } from './side.mjs'
+import { summary } from './statistics.mjs'
+
+const script = join(import.meta.dirname, 'store-side.mjs')
+
+/**
+ * One case of the store: plain writes, the teacher alone and the two together as `fillStore`, in turn, each in a process of its own; then
+ * training steps that read what was written last. Processes are not tied to a core: writing has a thread of its own.
+ */
+export async function measureStore(stem, settings, { threads, rounds }) {
+  const root = mkdtempSync(join(tmpdir(), 'imago-bench-store-'))
+  const bytes = settings.rows * bytesOfRow(settings)
+  const result = { row: stem, case: settings.name, threads, rows: settings.rows, bytes, verdicts: [], left: {} }
+  try {
+    const free = statfsSync(root)
+    if (free.bavail * free.bsize < 2 * bytes) {
+      result.left.imago = `it takes ${(bytes / 1e9).toFixed(1)} GB twice, and ${root} has not so much`
+      return judged(result, settings)
+    }
+    const run = (phase, folder) =>
+      startOnce(
+        phase,
+        process.execPath,
+        [script, JSON.stringify({ ...settings, phase, folder, bytes, shardBytes: 2 ** 26, threads })],
+        {
+          env: { IMAGO_NUM_THREADS: String(threads) },
+        },
+      )
+    const times = { plain: [], teacher: [], teach: [] }
+    let peak = 0
+    let store
+    for (let round = 0; round < rounds; round++) {
+      const plain = join(root, `plain-${round}`)
+      times.plain.push((await run('plain', plain)).seconds)
+      rmSync(plain, { recursive: true })
+      times.teacher.push((await run('teacher')).seconds)
+      if (store) rmSync(store, { recursive: true })
+      store = join(root, `store-${round}`)
+      const { seconds, peak: most } = await run('teach', store)
+      times.teach.push(seconds)
+      peak = Math.max(peak, most)
+    }
+    result.bytes = readdirSync(store).reduce((sum, name) => sum + statSync(join(store, name)).size, 0)
+    const read = await run('read', store)
+    result.seconds = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, summary(values)]))
+    result.share = summary(times.teach.map((seconds, i) => Math.max(times.plain[i], times.teacher[i]) / seconds))
+    result.peak = peak
+    result.readPeak = read.peak
+    result.step = summary(read.times.step)
+    result.read = summary(read.times.read)
+    result.steps = summary(read.times.read.map((read_, i) => read.times.step[i] / read_))
+    return judged(result, settings)
+  } finally {
+    rmSync(root, { recursive: true, force: true })
+  }
+}
+
+function bytesOfRow({ classes, encoding }) {
+  return encoding.kind === 'full' ? 2 * classes + 6 : 350
+}
+
+function judged(result, { asked }) {
+  const add = (name, atLeast, found) =>
+    atLeast !== undefined &&
+    result.verdicts.push({ name, atLeast, ...(found && { ...found, met: found.median >= atLeast }) })
+  const even = (value) => ({ median: value, q10: value, q90: value })
+  add('of the lower limit', asked.share, result.share)
+  add(
+    `× below ${asked.mebibytes} MiB`,
+    asked.mebibytes && 1,
+    result.peak && even((asked.mebibytes * 2 ** 20) / result.peak),
+  )
+  add('× step over targets', asked.steps, result.steps)
+  return result
+}

@@ -1,0 +1,35 @@
+/**
+ * `fillStore` with a teacher against the lower of two limits: the teacher alone, and as many bytes written one after another. Then training steps whose
+ * targets are read back in random order: a step, and how long its targets take.
+ */
+export const title = 'store of soft targets: filling and reading'
+
+/** The teacher: 64-1024-1000, 2 million operations a row; hidden 0: logits that are there, so that the disk alone is the limit. */
+const common = { classes: 1000, inputs: 64, hidden: 1024, batch: 256 }
+
+/** At least 0.8 of the lower limit, below 512 MiB at the peak, and targets that come faster than a step takes. */
+const asked = { share: 0.8, mebibytes: 512, steps: 1 }
+
+export const cases = [
+  { name: '1,000,000 × 1000, float16', rows: 1_000_000, encoding: { kind: 'full' }, ...common, asked },
+  {
+    name: '500,000 × 1000, float16, no teacher',
+    rows: 500_000,
+    encoding: { kind: 'full' },
+    ...common,
+    hidden: 0,
+    asked,
+  },
+  {
+    name: '200,000 × 1000, top-k of 128',
+    rows: 200_000,
+    encoding: { kind: 'top-k', k: 128, temperatures: [4] },
+    ...common,
+    asked: { mebibytes: 512, steps: 1 },
+  },
+]
+
+export const comparisons = []
+export const threads = [1]
+/** Measured by harness/store.mjs. */
+export const measure = 'store'
