@@ -1,5 +1,6 @@
 import { NotFoundError, StateError } from '@imago/tensor'
 import { baCaruana2014Recipe } from './ba-caruana-2014.js'
+import { bucila2006Recipe } from './bucila-2006.js'
 import { hinton2015MnistRecipe } from './hinton-2015-mnist.js'
 import { hinton2015RegularizerRecipe } from './hinton-2015-regularizer.js'
 import { hinton2015SpeechRecipe } from './hinton-2015-speech.js'
@@ -11,6 +12,7 @@ export const recipes: readonly PaperRecipe[] = [
   hinton2015SpeechRecipe,
   hinton2015RegularizerRecipe,
   baCaruana2014Recipe,
+  bucila2006Recipe,
 ]
 
 /** The recipe of that name, for these options. @throws NotFoundError, StateError for an option that it does not read */

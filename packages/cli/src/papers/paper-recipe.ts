@@ -25,6 +25,10 @@ export interface PaperOptions {
   readonly splits?: string[]
   readonly omit?: number[]
   readonly only?: number[]
+  readonly problems?: string[]
+  readonly points?: number[]
+  readonly members?: number
+  readonly steps?: number
   readonly threads: number
   readonly json?: boolean
 }

@@ -32,7 +32,7 @@ export interface FitMixtureOptions {
   readonly rng: Rng
 }
 
-const mostComponents = 256
+const mostComponents = 128
 const enough = 1e-4
 
 /**
