@@ -9,7 +9,7 @@ export const bucila2006Recipe: PaperRecipe = {
   about: 'an ensemble selected from a library of nets, and one small net that mimics it on rows that MUNGE makes',
   reads: ['problems', 'points', 'members', 'steps'],
   async run(context, options, runDir) {
-    const { out: _, json: __, dataDir: given, ablation: ___, problems, ...rest } = options
+    const { dataDir: given, problems, points, members, steps, fast, threads } = options
     const dataDir = given ?? context.env.IMAGO_DATA_DIR
     if (dataDir === undefined)
       throw new NotFoundError(
@@ -21,7 +21,11 @@ export const bucila2006Recipe: PaperRecipe = {
       throw new ArgumentError('imago', '--problems', `some of ${bucilaProblems.join(', ')}`, unknown)
     const result = await followRecipe(
       bucila2006({
-        ...rest,
+        threads,
+        ...(fast && { fast }),
+        ...(points && { points }),
+        ...(members !== undefined && { members }),
+        ...(steps !== undefined && { steps }),
         ...(problems && { problems: problems as BucilaProblem[] }),
         dataDir,
         runDir,

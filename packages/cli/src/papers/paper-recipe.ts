@@ -27,7 +27,6 @@ export interface PaperOptions {
   readonly only?: number[]
   readonly problems?: string[]
   readonly points?: number[]
-  readonly members?: number
   readonly steps?: number
   readonly threads: number
   readonly json?: boolean
