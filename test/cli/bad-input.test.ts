@@ -97,6 +97,9 @@ describe('bad input', () => {
     ],
     ['an output folder that is something else', ['train', ...quick, '--out', 'foreign'], /thesis\.txt/],
     ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
+    ['an option that the recipe does not read', ['paper', 'ba-caruana-2014', '--omit', '3'], /--omit has no part/],
+    ['a recipe without its data', ['paper', 'hinton-2015/speech', '--fast'], /fsdd\/utterances/],
+    ['data that the recipe does not know', ['paper', 'ba-caruana-2014', '--data', 'letter'], /fsdd, mnist/],
     [
       'an option that has no part in the run',
       ['paper', 'hinton-2015/mnist', '--omit', '3', '--optimizer', 'sgd'],
@@ -140,6 +143,7 @@ describe('bad input', () => {
     ['a momentum of 1', ['train', ...quick, '--out', 'run', '--momentum', '1'], /--momentum.*< 1/],
     ['half an epoch', ['train', ...quick, '--out', 'run', '--epochs', '0.5'], /--epochs.*whole number/],
     ['no output folder', ['train', ...quick], /--out/],
+    ['an empty word in a list', ['paper', 'hinton-2015/speech', '--splits', 'official,'], /--splits/],
     ['an unknown command', ['distil'], /distill/],
     ['an unknown option', ['train', ...quick, '--out', 'run', '--epoch', '3'], /--epoch/],
   ])('%s on the command line', (_, args, said) => {

@@ -1,4 +1,4 @@
-import { batches, noise, type SpokenDigits } from '@imago/data'
+import { batches, type SpokenDigits } from '@imago/data'
 import { arithmetic, ensemble } from '@imago/ensembles'
 import { hardLabel, hardWeightOf, softTarget } from '@imago/losses'
 import { mlp } from '@imago/onnx'
@@ -39,10 +39,10 @@ export interface SpeechResult extends JsonObject {
   readonly training?: BestResult
 }
 
-/** A net on labels: a member of the ensemble, and a baseline. */
+/** A net on labels with dropout: a member of the ensemble, and a baseline. */
 export function memberJob(shop: SpeechShop, seed: number): Job {
   const { settings } = shop
-  return netJob(shop, memberName(shop, seed), { seed, kind: 'labels' }, async () => ({
+  return netJob(shop, memberName(shop, seed), { seed, kind: 'member' }, async () => ({
     loss: hardLabel(),
     optimizer: adamw({ rate: cosine({ peak: settings.rate }) }),
   }))
@@ -50,6 +50,19 @@ export function memberJob(shop: SpeechShop, seed: number): Job {
 
 export function memberName({ split }: SpeechShop, seed: number): string {
   return `${folderOf(split)}-member-${seed}`
+}
+
+/** A net on labels that differs from the distilled ones in nothing else: no dropout, the same first weights and order of frames. */
+export function twinJob(shop: SpeechShop, seed: number): Job {
+  const { settings } = shop
+  return netJob(shop, twinName(shop, seed), { seed, kind: 'twin' }, async () => ({
+    loss: hardLabel(),
+    optimizer: adamw({ rate: cosine({ peak: settings.rate }) }),
+  }))
+}
+
+export function twinName({ split }: SpeechShop, seed: number): string {
+  return `${folderOf(split)}-twin-${seed}`
 }
 
 /** All members together: the arithmetic mean of their distributions. */
@@ -111,8 +124,8 @@ function netJob(
     name,
     config: configOf(shop, own),
     async *run(context) {
-      // Members and students of one seed differ in what they begin with: a student is nobody's twin.
-      const random = rng(own.seed).split(own.kind)
+      // A member and a student of one seed begin with other weights; a student and its twin with the same.
+      const random = rng(own.seed).split(own.kind === 'member' ? 'labels' : 'distilled')
       const { dispose, ...teaching } = await teach(context)
       try {
         const training = yield* trainBest(
@@ -120,12 +133,11 @@ function netJob(
             ...teaching,
             model: mlp([inputsOf(split), ...settings.hidden, shop.digits.states.length], {
               rng: random.split('weights'),
-              dropout: own.kind === 'labels' ? settings.dropout : settings.studentDropout,
+              ...(own.kind === 'member' && { dropout: settings.dropout }),
             }),
             data: batches(split.train.frames, {
               size: settings.batch,
               rng: random.split('batches'),
-              ...(settings.noise > 0 && { augment: noise(settings.noise) }),
             }),
             heldOut: split.heldOut.frames,
             epochs: settings.epochs,
@@ -185,14 +197,13 @@ async function scores(shop: SpeechShop, predict: Predict, signal?: AbortSignal):
 }
 
 function configOf({ split, settings }: SpeechShop, own: JsonObject): JsonObject {
-  const { context, hidden, dropout, studentDropout, noise, epochs, rate, batch, oneIn } = settings
+  const { context, hidden, dropout, epochs, rate, batch, oneIn } = settings
   return {
     ...own,
     split: split.name,
     context: { ...context },
     hidden: [...hidden],
-    dropout: { ...(own.kind === 'distilled' ? studentDropout : dropout) },
-    noise,
+    ...(own.kind === 'member' && { dropout: { ...dropout } }),
     epochs,
     rate,
     batch,

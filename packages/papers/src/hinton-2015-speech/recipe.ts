@@ -12,6 +12,8 @@ import {
   type SpeechShop,
   studentJob,
   studentName,
+  twinJob,
+  twinName,
 } from './jobs.js'
 import { type HintonSpeechOptions, type SpeechSettings, speechSettings } from './options.js'
 import { type HintonSpeechResult, type SplitResults, tabulate } from './tabulate.js'
@@ -50,13 +52,16 @@ export async function* hinton2015Speech(options: HintonSpeechOptions): AsyncGene
     for (const [name, result] of yield* run(jobsOf(shop))) all.set(name, result as SpeechResult)
     const of = (name: string): SpeechResult => all.get(name)!
     const chosen = temperatureOf(shop, of)
-    const more = seeds(settings.students).slice(1)
-    for (const [name, result] of yield* run([...jobsOf(shop), ...more.map((seed) => studentJob(shop, chosen, seed))]))
-      all.set(name, result as SpeechResult)
+    const more = seeds(settings.students).flatMap((seed) => [
+      twinJob(shop, seed),
+      ...(seed === 1 ? [] : [studentJob(shop, chosen, seed)]),
+    ])
+    for (const [name, result] of yield* run([...jobsOf(shop), ...more])) all.set(name, result as SpeechResult)
     splits.push({
       split: shop.split.name,
       members: seeds(settings.members).map((seed) => of(memberName(shop, seed))),
       ensemble: of(ensembleJob(shop).name),
+      twins: seeds(settings.students).map((seed) => of(twinName(shop, seed))),
       chosen,
       distilled: settings.temperatures.map((temperature) => ({
         temperature,

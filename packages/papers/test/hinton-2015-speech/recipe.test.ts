@@ -66,12 +66,13 @@ describe('the speech recipe', () => {
     expect(official.map(({ name, temperature, nets }) => [name, temperature, nets])).toEqual([
       ['baseline', undefined, 3],
       ['ensemble', undefined, 1],
-      ['distilled', 1, official[2]!.chosen ? 2 : 1],
-      ['distilled', 4, official[3]!.chosen ? 2 : 1],
+      ['twin', undefined, 2],
+      ['distilled', 1, official[3]!.chosen ? 2 : 1],
+      ['distilled', 4, official[4]!.chosen ? 2 : 1],
     ])
     expect(official.filter(({ chosen }) => chosen)).toHaveLength(1)
     expect(official[0]!.expected).toEqual({ frameAccuracy: 58.9, wordErrorRate: 10.9 })
-    expect(result.rows.filter(({ split }) => split === 'without bob')).toHaveLength(4)
+    expect(result.rows.filter(({ split }) => split === 'without bob')).toHaveLength(5)
     // Tones are easy: most frames are right, and the decoder hears nearly every word.
     expect(official[1]!.testAccuracy).toBeGreaterThan(75)
     expect(official[1]!.digitErrorRate).toBeLessThan(10)
