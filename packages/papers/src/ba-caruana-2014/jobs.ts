@@ -37,15 +37,24 @@ export interface BaCaruanaJobResult extends JsonObject {
 /** A deep net on labels: a member of the teacher. */
 export function deepJob(shop: BaCaruanaShop, seed: number): Job {
   const { set, deep, settings } = shop
+  const rate = settings.deepRate
   return {
     name: deepName(shop, seed),
-    config: { kind: 'deep', set: set.name, seed, deep: [...deep], epochs: settings.epochs, oneIn: settings.oneIn },
+    config: {
+      kind: 'deep',
+      set: set.name,
+      seed,
+      deep: [...deep],
+      rate,
+      epochs: settings.epochs,
+      oneIn: settings.oneIn,
+    },
     run(context) {
       const random = rng(seed).split('deep')
       const model = mlp([set.inputs, ...deep, set.classes], { rng: random.split('weights') })
       const data = batches(set.train, { size: 128, rng: random.split('batches') })
       const { epochs } = settings
-      const optimizer = adamw({ rate: cosine({ peak: 1e-3 }) })
+      const optimizer = adamw({ rate: cosine({ peak: rate }) })
       const rest = { epochs, loss: hardLabel(), optimizer, rng: random.split('masks') }
       return net(shop, context, model, { data, ...rest })
     },

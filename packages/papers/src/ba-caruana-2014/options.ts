@@ -19,7 +19,9 @@ export interface BaCaruanaOptions {
   /** Passes over the training set, of deep nets and of shallow ones. */
   readonly epochs?: number
   readonly studentEpochs?: number
-  /** Peaks of the rate to choose from on held-out rows, for each way to teach by itself. */
+  /** The peak of the deep nets' rate. */
+  readonly deepRate?: number
+  /** Peaks of the shallow nets' rate to choose from on held-out rows, for each way to teach by itself. */
   readonly rates?: readonly number[]
   /** Threads of ONNX Runtime in this process. */
   readonly threads?: number
@@ -48,7 +50,8 @@ export const defaults: BaCaruanaSettings = {
   seeds: [1, 2],
   epochs: 12,
   studentEpochs: 20,
-  rates: [1e-3, 3e-4],
+  deepRate: 2e-3,
+  rates: [2e-3, 5e-4],
   fast: false,
   oneIn: 1,
 }
@@ -58,7 +61,7 @@ export const fastDefaults: Partial<BaCaruanaSettings> = {
   seeds: [1],
   epochs: 6,
   studentEpochs: 8,
-  rates: [1e-3],
+  rates: [2e-3],
   oneIn: 2,
 }
 

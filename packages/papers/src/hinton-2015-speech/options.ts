@@ -29,7 +29,7 @@ export interface HintonSpeechOptions {
   readonly oneIn?: number
   /** Threads of ONNX Runtime in this process. */
   readonly threads?: number
-  /** A small ensemble on part of the data: whether the effects point the right way. */
+  /** Half of the utterances, and fewer students: whether the effects point the right way. */
   readonly fast?: boolean
   readonly signal?: AbortSignal
   readonly clock?: () => number
@@ -62,8 +62,6 @@ export const defaults: SpeechSettings = {
 }
 
 export const fastDefaults: Partial<SpeechSettings> = {
-  members: 5,
-  temperatures: [1, 2, 5],
   students: 2,
   oneIn: 2,
 }
