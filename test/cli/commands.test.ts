@@ -17,7 +17,18 @@ describe('imago', () => {
   it('helps, with examples, for every command', () => {
     const help = imago(['--help'])
     expect(help.status).toBe(0)
-    for (const command of ['demo', 'train', 'teach', 'distill', 'evaluate', 'inspect', 'doctor', 'paper']) {
+    for (const command of [
+      'demo',
+      'train',
+      'synth',
+      'ensemble',
+      'teach',
+      'distill',
+      'evaluate',
+      'inspect',
+      'doctor',
+      'paper',
+    ]) {
       expect(help.stdout).toContain(command)
       const own = imago([command, '--help'])
       expect(own.status).toBe(0)

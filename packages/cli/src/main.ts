@@ -5,9 +5,11 @@ import { type Actor, actor } from './act.js'
 import { addDemo } from './commands/demo.js'
 import { addDistill } from './commands/distill.js'
 import { addDoctor } from './commands/doctor.js'
+import { addEnsemble } from './commands/ensemble.js'
 import { addEvaluate } from './commands/evaluate.js'
 import { addInspect } from './commands/inspect.js'
 import { addPaper } from './commands/paper.js'
+import { addSynth } from './commands/synth.js'
 import { addTeach } from './commands/teach.js'
 import { addTrain } from './commands/train.js'
 import { exitCode, Interrupted } from './exit-code.js'
@@ -33,7 +35,18 @@ function commandLine({ act, watch }: Actor): Command {
     .version(version(), '--version', 'print the version')
     .showHelpAfterError('(imago --help lists the commands, imago COMMAND --help the options of one)')
     .enablePositionalOptions()
-  for (const add of [addDemo, addTrain, addTeach, addDistill, addEvaluate, addInspect, addDoctor, addPaper])
+  for (const add of [
+    addDemo,
+    addTrain,
+    addTeach,
+    addDistill,
+    addEvaluate,
+    addInspect,
+    addDoctor,
+    addPaper,
+    addSynth,
+    addEnsemble,
+  ])
     add(program, act)
   for (const command of [program, ...program.commands]) command.exitOverride()
   for (const command of program.commands) watch(command)

@@ -1,23 +1,39 @@
 import type { Command } from 'commander'
-import { fraction, jsonObject, oneOf, pattern, real, whole } from './values.js'
+import { fraction, jsonObject, oneOf, pattern, real, whole, words } from './values.js'
 
 /** Where data comes from. */
 export interface DataOptions {
   readonly data: string
   readonly dataDir?: string
+  /** What only tables (.csv) have. */
+  readonly label?: string
+  readonly nominal?: string[]
+  readonly ignore?: string[]
+  readonly schema?: string
+  readonly encoder?: string
+  readonly transfer?: string
 }
 
 export function addDataOptions(command: Command): Command {
   return command
     .option(
       '--data <name|path>',
-      'embedded, mnist, an .npz with x and y (or images and labels), a folder of IDX files, or two as IMAGES,LABELS',
+      'embedded, mnist, an .npz with x and y (or images and labels), a folder of IDX files, or two as IMAGES,LABELS; a .csv, or TRAIN.csv,TEST.csv',
       'embedded',
     )
     .option(
       '--data-dir <folder>',
       'where named data sets lie (default: $IMAGO_DATA_DIR, else the cache, else a download)',
     )
+    .option('--label <column>', '.csv: the column to be predicted')
+    .option('--nominal <columns>', '.csv: columns that hold codes, though they look like numbers', words)
+    .option('--ignore <columns>', '.csv: columns that are left out', words)
+    .option('--schema <file>', '.csv: what the columns hold; otherwise it is inferred')
+    .option(
+      '--encoder <file>',
+      '.csv: how rows become inputs, as imago train wrote it beside a model; otherwise it is learnt',
+    )
+    .option('--transfer <file>', '.csv: unlabelled rows (imago synth) that join the training rows')
 }
 
 /** How a student is trained; `train` and `distill` share them. */

@@ -24,7 +24,10 @@ export function addDistill(program: Command, act: Act): void {
   addTrainingOptions(
     program.command('distill').description("train a student on a teacher's soft targets (Hinton, Vinyals & Dean 2015)"),
   )
-    .option('--teacher <file[,file…]>', 'the teacher, any .onnx classifier; several with commas are an ensemble')
+    .option(
+      '--teacher <file[,file…]>',
+      'the teacher, any .onnx classifier; several with commas are an ensemble, and so is what imago ensemble select wrote',
+    )
     .option(
       '--targets <store[,store…]>',
       'or what teachers said (imago teach), without them; with --teacher too, it is the one that has filled the store',

@@ -1,11 +1,28 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { openDataset, type TrainTest } from '@imago/data'
+import { openDataset, type TableEncoder, type TableSchema, type TrainTest } from '@imago/data'
+import { ArgumentError } from '@imago/tensor'
 import type { Context } from '../context.js'
 import type { DataOptions } from '../options.js'
+import { isTable, openTable } from './open-table.js'
+
+/** Rows to learn from and to count on; of a table what its columns hold, and what makes inputs of them. */
+export interface OpenedData extends TrainTest {
+  readonly schema?: TableSchema
+  readonly encoder?: TableEncoder
+}
 
 /** The data set that the options name; named sets lie in `--data-dir`, else IMAGO_DATA_DIR, else the cache (downloaded once). */
-export async function openData({ env, signal }: Context, options: DataOptions): Promise<TrainTest> {
+export async function openData(context: Context, options: DataOptions): Promise<OpenedData> {
+  const { env, signal } = context
+  if (isTable(options.data)) {
+    const { note, ...found } = await openTable(options)
+    context.note(note)
+    return found
+  }
+  for (const name of ['label', 'nominal', 'ignore', 'schema', 'encoder', 'transfer'] as const)
+    if (options[name] !== undefined)
+      throw new ArgumentError('imago', `--${name}`, 'left out where --data is no .csv', options[name])
   const dataDir = options.dataDir ?? env.IMAGO_DATA_DIR
   return openDataset(options.data, { ...(dataDir !== undefined && { dataDir }), cacheDir: cacheFolder(env), signal })
 }

@@ -2,11 +2,13 @@ import { existsSync } from 'node:fs'
 import { arithmetic, type Combine, ensemble, geometric } from '@imago/ensembles'
 import { readModel } from '@imago/onnx'
 import { type Predictor, type PredictorOptions, predictor } from '@imago/runtime'
-import { ArgumentError, type Predict } from '@imago/tensor'
+import { ArgumentError, type Predict, StateError } from '@imago/tensor'
+import { readEnsembleFile } from './ensemble-file.js'
+import { filesOf } from './files-of.js'
 import { digestOf } from './student-model.js'
 
 export interface TeacherOptions {
-  /** A file, or several with commas between. */
+  /** A file, several with commas between, or what `imago ensemble select` has written. */
   readonly teacher: string
   readonly combine?: 'geometric' | 'arithmetic'
   readonly temperature: number
@@ -18,7 +20,7 @@ export interface Teachers {
   /** What the student learns from at the run's temperature. */
   readonly targets: Predict
   /** What makes these teachers others than those of another run. */
-  readonly config: { readonly teacher: string | string[]; readonly combine?: string }
+  readonly config: { readonly teacher: string | string[]; readonly combine?: string; readonly weights?: number[] }
 }
 
 /**
@@ -26,7 +28,10 @@ export interface Teachers {
  * 1, where the ensemble's errors are counted; the geometric mean is the same logits at both.
  */
 export async function openTeachers(options: TeacherOptions, settings: PredictorOptions): Promise<Teachers> {
-  const files = filesOf(options.teacher)
+  const selected = /\.json$/i.test(options.teacher) ? await readEnsembleFile(options.teacher, existsSync) : undefined
+  const files = selected ? selected.members.map(({ file }) => file) : filesOf('--teacher', options.teacher)
+  if (selected && options.combine !== undefined)
+    throw new ArgumentError('imago', '--combine', `left out: ${options.teacher} says how`, options.combine)
   if (files.length === 1 && options.combine !== undefined)
     throw new ArgumentError('imago', '--combine', 'left out where there is one teacher', options.combine)
   const opened: Predictor[] = []
@@ -37,7 +42,11 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
   try {
     for (const file of files) {
       const model = await readModel(file)
-      digests.push(digestOf(model))
+      const digest = digestOf(model)
+      const wanted = selected?.members[digests.length]?.sha256
+      if (wanted !== undefined && wanted !== digest)
+        throw new StateError(`${file} is not the model that ${options.teacher} was chosen from`, 'Select again')
+      digests.push(digest)
       opened.push(await predictor(model, settings))
     }
   } catch (error) {
@@ -45,9 +54,10 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
     throw error
   }
   if (files.length === 1) return { predictor: opened[0]!, targets: opened[0]!, config: { teacher: digests[0]! } }
-  const combine = options.combine ?? 'geometric'
+  const combine = selected?.average ?? options.combine ?? 'geometric'
+  const shares = selected && { weights: selected.members.map(({ weight }) => weight) }
   const at = (temperature: number): Predict => {
-    const how: Combine = combine === 'geometric' ? geometric() : arithmetic({ temperature })
+    const how: Combine = combine === 'geometric' ? geometric({ ...shares }) : arithmetic({ temperature, ...shares })
     return ensemble(opened, how, { names: files })
   }
   const whole = Object.assign(at(1), { dispose })
@@ -58,14 +68,6 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
   return {
     predictor: whole as unknown as Predictor,
     targets: at(options.temperature),
-    config: { teacher: digests, combine },
+    config: { teacher: digests, combine, ...shares },
   }
-}
-
-/** A file whose own name has a comma is that file. */
-function filesOf(text: string): string[] {
-  if (!text.includes(',') || existsSync(text)) return [text]
-  const files = text.split(',').map((file) => file.trim())
-  if (files.includes('')) throw new ArgumentError('imago', '--teacher', 'files with one comma between two', text)
-  return files
 }

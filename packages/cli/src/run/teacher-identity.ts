@@ -4,9 +4,11 @@ import type { Teachers } from './open-teachers.js'
 
 /** By what a store knows its teachers: the digest of the only one, or that of all and of how they are combined. */
 export function teacherName({ config }: Pick<Teachers, 'config'>, temperature: number): string {
-  const { teacher, combine } = config
+  const { teacher, combine, weights } = config
   if (typeof teacher === 'string') return teacher
-  return sha256(JSON.stringify({ teacher, combine, ...(combine === 'arithmetic' && { temperature }) }))
+  return sha256(
+    JSON.stringify({ teacher, combine, ...(weights && { weights }), ...(combine === 'arithmetic' && { temperature }) }),
+  )
 }
 
 /** By what a store knows how rows reached the teacher. */

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import type { Batches } from '@imago/data'
+import { type Batches, formatEncoder, formatSchema } from '@imago/data'
 import { encode, incomingAxes } from '@imago/onnx'
 import { type InputMap, openStudent, type Predictor, type Student } from '@imago/runtime'
 import { type Predict, rng } from '@imago/tensor'
@@ -102,6 +102,8 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
       const agree = method.teacher && (await agreement(predict, method.teacher, test, signal))
       const files = {
         student: await folder.write('student.onnx', encode(student.save(student.parameters))),
+        ...(data.encoder && { encoder: await folder.write('encoder.json', formatEncoder(data.encoder)) }),
+        ...(data.schema && { schema: await folder.write('schema.json', formatSchema(data.schema)) }),
         metrics: folder.metrics.path,
         report: join(folder.path, 'report.html'),
       }
