@@ -1,3 +1,4 @@
+export { type AffineOptions, affineAugment } from './augment/affine-augment.js'
 export { type JitterOptions, jitterAugment } from './augment/jitter-augment.js'
 export { noise } from './augment/noise.js'
 export type { Augment, Batch, Batches, Dataset } from './batch.js'
@@ -12,6 +13,7 @@ export { type BatchSource, type FromIterableOptions, fromIterable } from './from
 export { type ImageOptions, idxDataset } from './idx/idx-dataset.js'
 export { readIdx } from './idx/read-idx.js'
 export type { DataSource } from './io/open-source.js'
+export { type MixedBatchesOptions, type MixturePart, mixedBatches } from './mixed-batches.js'
 export type { Fetch } from './mnist/download.js'
 export { findMnist, type MnistOptions, mnist } from './mnist/mnist.js'
 export { readNpy } from './npy/read-npy.js'

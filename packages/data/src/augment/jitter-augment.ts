@@ -1,7 +1,8 @@
 import { jitter } from '@imago/kernels'
-import { ArgumentError, ShapeError, type Tensor, tensor, tensorMap } from '@imago/tensor'
+import { ArgumentError, tensor, tensorMap } from '@imago/tensor'
 import type { Augment } from '../batch.js'
 import { chosenInputs } from './chosen-inputs.js'
+import { imageDims } from './image-dims.js'
 
 export interface JitterOptions {
   /** The image's height and width where rows are flat; known from the dims otherwise (the last two). */
@@ -27,29 +28,11 @@ export function jitterAugment(shift: number, options: JitterOptions = {}): Augme
       Object.keys(batch.inputs).map((name) => {
         const value = batch.inputs[name]!
         if (!chosen.has(name)) return [name, value]
-        const images = tensor('float32', imageDims(name, value, options), value.data as Float32Array)
+        const images = tensor('float32', imageDims('jitterAugment', name, value, options), value.data as Float32Array)
         const moved = jitter({ images, shift, rng: random.split(name) })
         return [name, tensor('float32', value.dims, moved.data)]
       }),
     )
     return { ...batch, inputs }
   }
-}
-
-function imageDims(name: string, value: Tensor, options: JitterOptions): number[] {
-  const [rows = 0, ...rest] = value.dims
-  if (rest.length === 2) return [rows, 1, ...rest]
-  if (rest.length === 3) return [rows, ...rest]
-  const size = rest[0] ?? 0
-  const height = options.height ?? (size === 784 ? 28 : 0)
-  const width = options.width ?? (size === 784 ? 28 : 0)
-  const planes = size / (height * width)
-  if (rest.length !== 1 || !Number.isInteger(planes))
-    throw new ShapeError(
-      'jitterAugment',
-      name,
-      'images [N, H, W] or [N, planes, H, W], or rows of planes·height·width with height and width given',
-      `[${value.dims.join(', ')}]`,
-    )
-  return [rows, planes, height, width]
 }
