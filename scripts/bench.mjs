@@ -119,7 +119,7 @@ async function time(stem, row, cases, threads) {
     record.rows[stem] = { title: row.title, contenders: [], comparisons: [], left: {}, measure: row.measure }
     for (const one of cases) {
       note(one)
-      record.results.push(await measureStore(stem, one, { threads, rounds: 3 }))
+      record.results.push(await measureStore(stem, one, { threads, rounds: one.rounds ?? 3 }))
     }
     show(stem, threads)
     return

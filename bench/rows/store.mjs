@@ -11,7 +11,8 @@ const common = { classes: 1000, inputs: 64, hidden: 1024, batch: 256 }
 const asked = { share: 0.8, mebibytes: 512, steps: 1 }
 
 export const cases = [
-  { name: '1,000,000 × 1000, float16', rows: 1_000_000, encoding: { kind: 'full' }, ...common, asked },
+  { name: '1,000,000 × 1000, float16', rows: 1_000_000, encoding: { kind: 'full' }, ...common, asked, rounds: 1 },
+  { name: '200,000 × 1000, float16', rows: 200_000, encoding: { kind: 'full' }, ...common, asked },
   {
     name: '500,000 × 1000, float16, no teacher',
     rows: 500_000,
@@ -21,8 +22,8 @@ export const cases = [
     asked,
   },
   {
-    name: '200,000 × 1000, top-k of 128',
-    rows: 200_000,
+    name: '100,000 × 1000, top-k of 128',
+    rows: 100_000,
     encoding: { kind: 'top-k', k: 128, temperatures: [4] },
     ...common,
     asked: { mebibytes: 512, steps: 1 },

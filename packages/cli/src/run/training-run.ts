@@ -148,6 +148,11 @@ function rowsOf(result: Result): string[][] {
     String(rows),
     `${(100 * errorRate).toFixed(2)} %`,
   ]
+  if (!result.student && result.agreement === undefined)
+    return [
+      ['', ''],
+      ['test', 'nothing to count: the rows have no labels, and there is no teacher'],
+    ]
   const agreement = result.agreement === undefined ? undefined : `${(100 * result.agreement).toFixed(2)} %`
   if (!result.student)
     return [

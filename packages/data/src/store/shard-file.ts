@@ -164,12 +164,15 @@ export async function beginShard(
       await writeAtomic(journal, [new TextEncoder().encode(text)])
     },
     async publish() {
-      await pending
       const table = encodeTable({ ids: compactIds(ids), crcs })
       const at = headBytes + length * rowBytes
-      await writeAll(handle, table, at)
-      await handle.sync()
-      await handle.close()
+      try {
+        await pending
+        await writeAll(handle, table, at)
+        await handle.sync()
+      } finally {
+        await handle.close()
+      }
       await rename(partial, target)
       await rm(journal, { force: true })
       await syncFolder(folder)

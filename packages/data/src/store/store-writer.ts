@@ -132,18 +132,19 @@ async function writer(folder: string, found: Manifest, release: () => Promise<vo
   const signature = JSON.stringify(identity.inputs)
   const most = Math.ceil(identity.rows / identity.shardRows)
   let manifest = found
+  let index = manifest.shards.length
   let shard: ShardFile | undefined
+  /** The shard before the one at work, on its way to the disk: its teacher need not wait for it. */
+  let publishing: Promise<void> = Promise.resolve()
   let failed = false
   let closed = false
 
   /** The shard at work: a new one, or what a writer before left of it. */
-  const open = async (): Promise<ShardFile | undefined> => {
-    const index = manifest.shards.length
+  const open = async (): Promise<void> => {
     shard = index < most ? await beginShard(folder, identity, layout, index) : undefined
-    return shard
   }
   await open()
-  const published = (): number => manifest.shards.reduce((sum, { rows }) => sum + rows, 0)
+  const rowsSoFar = (): number => (shard === undefined ? identity.rows : index * identity.shardRows + shard.rows)
 
   const guard = async <T>(what: () => Promise<T>): Promise<T> => {
     if (closed)
@@ -158,17 +159,25 @@ async function writer(folder: string, found: Manifest, release: () => Promise<vo
     }
   }
   const publish = async (): Promise<void> => {
-    const entry = await shard!.publish()
-    const shards = [...manifest.shards, entry]
-    manifest = { ...manifest, shards, complete: shards.length === most }
-    await save(folder, manifest)
+    const [whole, before] = [shard!, publishing]
+    publishing = (async () => {
+      await before
+      const shards = [...manifest.shards, await whole.publish()]
+      manifest = { ...manifest, shards, complete: shards.length === most }
+      await save(folder, manifest)
+    })()
+    // Whoever awaits it next hears of a failure; until then it must not end the process.
+    publishing.catch(() => undefined)
+    await before
+    index++
     await open()
+    if (shard === undefined) await publishing
   }
 
   return {
     identity,
     get rows() {
-      return published() + (shard?.rows ?? 0)
+      return rowsSoFar()
     },
     get complete() {
       return manifest.complete
@@ -183,7 +192,7 @@ async function writer(folder: string, found: Manifest, release: () => Promise<vo
         const here = signatureOf(caller, inputs)
         if (JSON.stringify(here) !== signature)
           throw new ShapeError(caller, 'inputs', `rows of ${signature}, as the store has them`, JSON.stringify(here))
-        const left = identity.rows - published() - (shard?.rows ?? 0)
+        const left = identity.rows - rowsSoFar()
         if (rows > left)
           throw new ArgumentError(caller, 'ids', `at most ${left} rows, as many as the store still takes`, rows)
         const payloads = codec.encode(caller, targets, ids)
@@ -200,10 +209,15 @@ async function writer(folder: string, found: Manifest, release: () => Promise<vo
           from = to
         }
       }),
-    flush: () => guard(async () => shard?.flush()),
+    flush: () =>
+      guard(async () => {
+        await publishing
+        await shard?.flush()
+      }),
     async close() {
       if (closed) return
       closed = true
+      await publishing.catch(() => undefined)
       await shard?.close()
       await release()
     },

@@ -362,6 +362,7 @@ describe('filling', () => {
     for (let at = 0; at < 64; at += 8) {
       const part = data.rows(ids.slice(at, at + 8))
       await writer.append({ ...part, targets: await targets(part) })
+      await writer.flush()
       const store = await openStore(folder)
       const published = Math.floor((at + 8) / 16) * 16
       expect([store.rows, store.complete]).toEqual([published, published === 64])
