@@ -1,5 +1,6 @@
 import {
-  foldConstants,
+  decideBranches,
+  drawnDropout,
   type Graph,
   type Model,
   normaliseOpset,
@@ -19,7 +20,7 @@ export interface DifferentiatedModel extends VjpProgram {
 }
 
 /**
- * A model as it comes from a file, prepared, in its training form and differentiated: `normaliseOpset`, `foldConstants`,
+ * A model as it comes from a file, prepared, in its training form and differentiated: `normaliseOpset`, `decideBranches`,
  * `training`, `vjp`. A graph by itself is taken to be of opset 17 in topological order. `wrt` left out: every weight that `parameterNames` finds.
  *
  * @throws UnsupportedError, NotFoundError as `vjp` and `training` do
@@ -30,6 +31,6 @@ export function differentiate(model: Model | Graph, options: DifferentiateOption
       ? normaliseOpset({ ...model, graph: topologicalSort(model.graph) })
       : { graph: model, opsets: new Map([['', standardOpset]]) }
   const wrt = options.wrt ?? parameterNames(graph)
-  const form = training(foldConstants(graph, { keep: wrt }), options)
+  const form = training(drawnDropout(decideBranches(graph, { keep: wrt })), options)
   return { ...vjp(form.graph, { ...options, ...form, wrt }), opsets }
 }

@@ -1,12 +1,15 @@
 import { type TrainingForm, training } from '@imago/autodiff'
 import {
+  decideBranches,
+  drawnDropout,
   exporterTraces,
-  foldConstants,
   type Graph,
   type Model,
   type Node,
+  nodeLabel,
   normaliseOpset,
   parameterNames,
+  removeDeadCode,
   tiedParameters,
   topologicalSort,
 } from '@imago/onnx'
@@ -59,7 +62,8 @@ export function prepareStudent(source: Model, options: PrepareOptions = {}): Pre
   // Constants that the passes added are not in the file, so that they could not be saved.
   const all = parameterNames(cut.graph).filter((name) => model.graph.initializers.has(name))
   if (all.length === 0) throw new UnsupportedError('the student', whyNoWeights(model))
-  const free = freeBatch(foldConstants(cut.graph, { keep: all }))
+  const free = freeBatch(removeDeadCode(drawnDropout(decideBranches(cut.graph, { keep: all }))))
+  free.graph.nodes.forEach(refuseDraws)
   const isFrozen = freezer(all, free.graph, options.freeze)
   const frozen = all.filter(isFrozen)
   const names = all.filter((name) => !isFrozen(name))
@@ -81,6 +85,16 @@ export function prepareStudent(source: Model, options: PrepareOptions = {}): Pre
       .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
   ]
   return { model, graph: free.graph, form, opsets, output: cut.output, names, frozen, notes }
+}
+
+const draws = /^(Random(Uniform|Normal)(Like)?|Bernoulli|Multinomial)$/
+
+function refuseDraws(node: Node): void {
+  if (node.domain === '' && draws.test(node.op))
+    throw new UnsupportedError(
+      nodeLabel(node),
+      'draws random numbers in the graph, at inference too, and no seed repeats them; only dropout is trained with. Leave it out of the model, or make what it draws an input',
+    )
 }
 
 function whyNoWeights({ graph }: Model): string {

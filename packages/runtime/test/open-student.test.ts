@@ -199,4 +199,15 @@ describe('a student that cannot be trained', () => {
     })
     await expect(openStudent(model)).rejects.toMatchObject({ code: 'ERR_UNSUPPORTED', message: /Det/ })
   })
+
+  it('refuses a model that draws numbers of its own, by name', async () => {
+    const noisy = modelOf((b) => {
+      const z = linear(b)
+      const noise = b.op('RandomNormalLike', [z], {}, { name: 'sample' })
+      b.output(b.op('Add', [z, noise]), 'float32', ['N', 3])
+    })
+    await expect(openStudent(noisy)).rejects.toThrow(
+      /RandomNormalLike node "sample": draws random numbers in the graph/,
+    )
+  })
 })

@@ -72,11 +72,14 @@ def spread_of(net):
     norms = (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm2d)
     kinds = {f"{path}.{own}".lstrip("."): (module, own) for path, module in net.named_modules()
              for own, _ in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]}
-    made = {}
+    made, trained = {}, dict(net.named_parameters())
     for name, value in net.state_dict().items():
         if not value.is_floating_point():
             continue
         module, own = kinds[name]
+        # Other buffers (masks, positions) are constants of the module, and stay in the file.
+        if name not in trained and not own.startswith("running_"):
+            continue
         if own == "running_var":
             made[name] = (1.0, 0.25)
         elif own == "running_mean":
@@ -135,14 +138,14 @@ def loss_of(output, target, classes):
 class Masks:
     """F.dropout with masks of the stream that imago feeds: a generator a step, drawn in the order of the net."""
 
-    def __init__(self, random):
-        self.random = random
-        self.plain = F.dropout
+    def __init__(self, random, channels=False):
+        self.random, self.channels = random, channels
 
     def __call__(self, x, p=0.5, training=True, inplace=False):
         if not training or p == 0:
             return x
-        return x * torch.from_numpy(self.random.dropout_mask(x.numel(), p).reshape(x.shape))
+        dims = [*x.shape[:2], *[1] * (x.dim() - 2)] if self.channels else list(x.shape)
+        return x * torch.from_numpy(self.random.dropout_mask(int(np.prod(dims)), p).reshape(dims))
 
 
 def train(name, net, inputs, classes, rate):
@@ -158,10 +161,11 @@ def train(name, net, inputs, classes, rate):
     before = {key: value.clone() for key, value in net.state_dict().items()}
     optimizer = torch.optim.SGD(parameters.values(), lr=rate, momentum=0.9)
     losses, norms = [], {}
-    masks = F.dropout
+    plain = F.dropout, F.dropout2d
     for step in range(STEPS):
         given, target = batches[step % len(batches)]
-        F.dropout = Masks(random.split(f"dropout {step}"))
+        drawing = random.split(f"dropout {step}")
+        F.dropout, F.dropout2d = Masks(drawing), Masks(drawing, True)
         optimizer.zero_grad()
         loss = loss_of(net(*[tensor(v) for v in given.values()]), tensor(target), classes)
         loss.backward()
@@ -169,10 +173,10 @@ def train(name, net, inputs, classes, rate):
             norms = {key: value.grad.norm().item() for key, value in parameters.items()}
         optimizer.step()
         losses.append(loss.item())
-    F.dropout = masks
+    F.dropout, F.dropout2d = plain
     after = {}
     for key, value in net.state_dict().items():
-        if not value.is_floating_point():
+        if key not in spread_of(net):
             continue
         flat = value.flatten().numpy()
         at = sampled(random, key, flat.size)
@@ -196,20 +200,28 @@ def sampled(random, key, count):
 
 
 def export(name, net, inputs, opset, dynamo_opset, weights):
-    net = net.float().train()
+    export_traced(f"{name}.onnx", net, inputs, opset, weights)
+    export_dynamo(f"{name}.dynamo.onnx", net, inputs, dynamo_opset, weights)
+
+
+def example(inputs):
     given = tuple(torch.zeros(2, *spec["dims"], dtype=torch.long if len(spec) > 1 else torch.float32) for spec in inputs.values())
-    if "attention_mask" in inputs:
-        given = (given[0], torch.ones(2, 12, dtype=torch.long))
-    names, path = list(inputs), f"{name}.onnx"
+    return (given[0], torch.ones(2, 12, dtype=torch.long)) if "attention_mask" in inputs else given
+
+
+def export_traced(path, net, inputs, opset, weights):
     torch.onnx.export(
-        net, given, path, dynamo=False, opset_version=opset, training=torch.onnx.TrainingMode.TRAINING, do_constant_folding=False,
-        input_names=names, output_names=["logits"], dynamic_axes={key: {0: "batch"} for key in [*names, "logits"]})
+        net.float().train(), example(inputs), path, dynamo=False, opset_version=opset, training=torch.onnx.TrainingMode.TRAINING,
+        do_constant_folding=False, input_names=list(inputs), output_names=["logits"],
+        dynamic_axes={key: {0: "batch"} for key in [*inputs, "logits"]})
     strip(path, weights)
-    path = f"{name}.dynamo.onnx"
+
+
+def export_dynamo(path, net, inputs, opset, weights):
     batch = torch.export.Dim("batch")
     program = torch.onnx.export(
-        net, given, dynamo=True, opset_version=dynamo_opset, optimize=False, verbose=False,
-        input_names=names, output_names=["logits"], dynamic_shapes=tuple({0: batch} for _ in names))
+        net.float().train(), example(inputs), dynamo=True, opset_version=opset, optimize=False, verbose=False,
+        input_names=list(inputs), output_names=["logits"], dynamic_shapes=tuple({0: batch} for _ in inputs))
     program.save(path)
     strip(path, weights)
 
@@ -242,29 +254,35 @@ def strip(path, weights):
     onnx.save(model, path)
 
 
+def weights_of(net):
+    state = net.state_dict()
+    return {key: {"dims": list(state[key].shape), "centre": c, "spread": s} for key, (c, s) in spread_of(net).items()}
+
+
+def write(name, net, inputs, classes, rate, weights, exporters):
+    """Fill the net, train it, write what came of it. After the exports, which run the net and so move its statistics."""
+    random = Rng(SEED).split(name)
+    state = net.state_dict()
+    for key, fill in weights.items():
+        state[key].copy_(torch.from_numpy(draw(random, f"weight {key}", **fill)))
+    golden = train(name, net, inputs, classes, rate)
+    provenance = f"torch {torch.__version__} float64; torch.onnx {exporters}; onnx {onnx.__version__}; make.py"
+    with open(f"{name}.json", "w") as out:
+        json.dump({"provenance": provenance, "seed": SEED, "batches": BATCHES, "rate": rate, "momentum": 0.9, "inputs": inputs,
+                   "target": classes, "fill": weights, **golden}, out)
+        out.write("\n")
+    moved = max(v["moved"] / v["norm"] for v in golden["after"].values())
+    print(f"{name}: {len(weights)} tensors, loss {golden['losses'][0]:.4g} → {golden['losses'][-1]:.4g}, moved up to {moved:.2g}", flush=True)
+
+
 def main():
     for name in sys.argv[1:] or STUDENTS:
         make, inputs, classes, rate, opset, dynamo_opset = STUDENTS[name]
         torch.manual_seed(0)
         net = make()
-        spreads = spread_of(net)
-        random = Rng(SEED).split(name)
-        state = net.state_dict()
-        fill = {key: {"dims": list(state[key].shape), "centre": centre, "spread": spread} for key, (centre, spread) in spreads.items()}
-        export(name, net, inputs, opset, dynamo_opset, fill)
-        # After the export, which runs the net and so moves its statistics.
-        state = net.state_dict()
-        for key, (centre, spread) in spreads.items():
-            state[key].copy_(torch.from_numpy(draw(random, f"weight {key}", list(state[key].shape), centre, spread)))
-        golden = train(name, net, inputs, classes, rate)
-        provenance = (f"torch {torch.__version__} float64; torch.onnx TorchScript opset {opset}, torch.export opset {dynamo_opset}; "
-                      f"onnx {onnx.__version__}; make.py")
-        with open(f"{name}.json", "w") as out:
-            json.dump({"provenance": provenance, "seed": SEED, "batches": BATCHES, "rate": rate, "momentum": 0.9, "inputs": inputs,
-                       "target": classes, "fill": fill, **golden}, out)
-            out.write("\n")
-        moved = max(v["moved"] / v["norm"] for v in golden["after"].values())
-        print(f"{name}: {len(fill)} tensors, loss {golden['losses'][0]:.4g} → {golden['losses'][-1]:.4g}, moved up to {moved:.2g}", flush=True)
+        weights = weights_of(net)
+        export(name, net, inputs, opset, dynamo_opset, weights)
+        write(name, net, inputs, classes, rate, weights, f"TorchScript opset {opset}, torch.export opset {dynamo_opset}")
 
 
 main()

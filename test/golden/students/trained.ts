@@ -4,8 +4,6 @@ import { clone, elementCount, type Rng, type Tensor, type TensorMap, tensor, ten
 import { norm } from './compare.js'
 import { drawn, type Golden, wholes } from './golden.js'
 
-const STEPS = 20
-
 export interface Run {
   readonly losses: readonly number[]
   /** Of the first step. */
@@ -15,7 +13,7 @@ export interface Run {
   readonly moved: { readonly [weight: string]: number }
 }
 
-/** Twenty steps of SGD with momentum on the golden's batches, which take turns. */
+/** As many steps of SGD with momentum as the golden has, on its batches, which take turns. */
 export async function trained(bytes: Uint8Array, golden: Golden, random: Rng): Promise<Run> {
   const student = await openStudent(bytes, { threads: 1 })
   try {
@@ -26,7 +24,7 @@ export async function trained(bytes: Uint8Array, golden: Golden, random: Rng): P
     const batches = golden.batches.map((rows, i) => batchOf(golden, rows, random.split(`batch ${i}`)))
     const losses: number[] = []
     const gradientNorms: { [weight: string]: number } = {}
-    for (let step = 0; step < STEPS; step++) {
+    for (let step = 0; step < golden.losses.length; step++) {
       const { inputs, target } = batches[step % batches.length]!
       const { outputs, updates, pullback } = await differentiable.forward(parameters, inputs, {
         rng: random.split(`dropout ${step}`),

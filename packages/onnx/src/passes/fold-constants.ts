@@ -16,6 +16,8 @@ export interface FoldOptions {
    * (`parameterNames(graph)`). Identity is followed for them all the same. Default none.
    */
   readonly keep?: Iterable<string>
+  /** Fold what If decides by as well, as `decideBranches` does. Default no. */
+  readonly conditions?: boolean
 }
 
 /**
@@ -26,7 +28,7 @@ export interface FoldOptions {
  * Needs nodes in topological order.
  */
 export function foldConstants(graph: Graph, options: FoldOptions = {}): Graph {
-  const state = startOf(graph, new Set(options.keep))
+  const state = startOf(graph, new Set(options.keep), options.conditions === true)
   const nodes = graph.nodes.flatMap((node) => fold(renameReads(node, state.aliases), state))
   return removeDeadCode({ ...graph, nodes, initializers: state.initializers })
 }
@@ -46,7 +48,7 @@ interface State {
   readonly conditions: ReadonlySet<string>
 }
 
-function startOf(graph: Graph, keep: ReadonlySet<string>): State {
+function startOf(graph: Graph, keep: ReadonlySet<string>, foldsConditions: boolean): State {
   const inputs = new Set(graph.inputs.map((input) => input.name))
   const constants = [...graph.initializers].filter(
     ([name, { external }]) => !inputs.has(name) && !keep.has(name) && !external,
@@ -58,7 +60,7 @@ function startOf(graph: Graph, keep: ReadonlySet<string>): State {
     aliases: new Map(),
     outputs: new Set(graph.outputs.map((output) => output.name)),
     names: namesOf(graph),
-    conditions: conditionsOf(graph),
+    conditions: foldsConditions ? new Set() : conditionsOf(graph),
   }
 }
 

@@ -61,7 +61,7 @@ function unpack(node: Node, state: State): readonly Node[] {
       return splitInto(node, output, state) ?? [node]
     case 'SequenceAt': {
       const part = parts?.[indexIn(second, parts.length, state) ?? -1]
-      return part === undefined ? [node] : [made(node, 'Identity', [part], output)]
+      return part === undefined ? [node] : [made(node.name, 'Identity', [part], output)]
     }
     case 'ConcatFromSequence':
       return parts === undefined || parts.length === 0 ? [node] : joined(node, parts, output, state)
@@ -78,7 +78,7 @@ function splitInto(node: Node, output: string, state: State): readonly Node[] | 
   const sizes = sizesOf(shape?.[axis], hasInput(node, 1) ? state.known.get(split) : { shape: [], value: [1] })
   if (sizes === undefined || Number.isNaN(axis)) return undefined
   const pieces = sizes.map((_, i) => state.fresh(`${output}.${i}`))
-  const cut = made(node, 'Split', [data, ints(`${output}.sizes`, sizes, state)], ...pieces)
+  const cut = made(node.name, 'Split', [data, ints(`${output}.sizes`, sizes, state)], ...pieces)
   const nodes = [node, { ...cut, attributes: new Map([['axis', attribute(axis)]]) }]
   if (hasInput(node, 1) || intAttribute(node, 'keepdims', 1) !== 0) {
     state.parts.set(output, pieces)
@@ -87,7 +87,7 @@ function splitInto(node: Node, output: string, state: State): readonly Node[] | 
   const axes = ints(`${output}.axes`, [axis], state)
   const flat = pieces.map((piece) => state.fresh(`${piece}.flat`))
   state.parts.set(output, flat)
-  return [...nodes, ...pieces.map((piece, i) => made(node, 'Squeeze', [piece, axes], flat[i]!))]
+  return [...nodes, ...pieces.map((piece, i) => made('', 'Squeeze', [piece, axes], flat[i]!))]
 }
 
 /** How long each piece is: as listed, or of one size and the rest. */
@@ -106,13 +106,13 @@ const most = 1024
 function joined(node: Node, parts: readonly string[], output: string, state: State): readonly Node[] {
   const axis = attribute(intAttribute(node, 'axis', 0))
   const concat = (inputs: readonly string[]): Node => ({
-    ...made(node, 'Concat', inputs, output),
+    ...made(node.name, 'Concat', inputs, output),
     attributes: new Map([['axis', axis]]),
   })
   if (intAttribute(node, 'new_axis', 0) === 0) return [concat(parts)]
   const axes = ints(`${output}.axes`, [intAttribute(node, 'axis', 0)], state)
   const raised = parts.map((part) => state.fresh(`${part}.raised`))
-  return [...parts.map((part, i) => made(node, 'Unsqueeze', [part, axes], raised[i]!)), concat(raised)]
+  return [...parts.map((part, i) => made('', 'Unsqueeze', [part, axes], raised[i]!)), concat(raised)]
 }
 
 function indexIn(name: string, length: number, { known }: State): number | undefined {
@@ -128,7 +128,7 @@ function ints(hint: string, values: readonly number[], { fresh, initializers }: 
   return name
 }
 
-/** `name` is kept where one node stands for another, so that messages still point into the file. */
-function made(node: Node, op: string, inputs: readonly string[], ...outputs: string[]): Node {
-  return { name: node.name, op, domain: '', inputs, outputs, attributes: new Map() }
+/** One of the nodes that stand for another keeps its name, so that messages still point into the file; names are unique. */
+function made(name: string, op: string, inputs: readonly string[], ...outputs: string[]): Node {
+  return { name, op, domain: '', inputs, outputs, attributes: new Map() }
 }

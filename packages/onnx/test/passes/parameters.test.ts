@@ -59,6 +59,21 @@ describe('parameterNames', () => {
     expect(parameterNames(b.graph())).toEqual(['w', 'r'])
   })
 
+  test('what a matrix is computed from are weights; ε, and masks of pruning and of attention, are none', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', ['N', 3])
+    const direction = b.initializer('direction', random([4, 3]))
+    const length = b.op('Sqrt', [b.op('Add', [b.op('ReduceSumSquare', [direction], { axes: [1] }), b.scalar(1e-6)])])
+    const scaled = b.op('Mul', [b.op('Div', [direction, length]), b.initializer('length', random([4, 1]))])
+    const kept = b.initializer('kept', tensor('float32', [4, 3], Float32Array.of(1, 0, 1, 1, 1, 0, 0, 1, 1, 1, 1, 0)))
+    const scores = b.op('Gemm', [x, b.op('Mul', [scaled, kept])], { transB: 1 })
+    const no = Number.NEGATIVE_INFINITY
+    const mask = b.initializer('mask', tensor('float32', [4], Float32Array.of(0, no, 0, no)))
+    const bias = b.initializer('bias', random([4]))
+    b.output(b.op('Softmax', [b.op('Add', [b.op('Add', [scores, mask]), bias])]))
+    expect(parameterNames(b.graph())).toEqual(['direction', 'length', 'bias'])
+  })
+
   test('constants of a normalisation, scalars, and what reaches no output are none', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 3])

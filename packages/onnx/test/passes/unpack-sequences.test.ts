@@ -23,11 +23,14 @@ describe('unpackSequences', () => {
   test('unbind and stack lose an axis and gain one', () => {
     const b = builder()
     const x = b.input('x', 'float32', [3, 'N', 4])
-    const list = b.op('SplitToSequence', [x], { axis: 0, keepdims: 0 })
-    b.op('ConcatFromSequence', [list], { axis: -1, new_axis: 1 }, { outputs: ['y'] })
+    const list = b.op('SplitToSequence', [x], { axis: 0, keepdims: 0 }, { name: 'unbind' })
+    b.op('ConcatFromSequence', [list], { axis: -1, new_axis: 1 }, { outputs: ['y'], name: 'stack' })
     b.output('y')
     const graph = unpackSequences(b.graph())
     expect(graph.nodes.some((node) => node.op.includes('Sequence'))).toBe(false)
+    // ONNX Runtime refuses two nodes of one name.
+    const names = graph.nodes.map((node) => node.name).filter((name) => name !== '')
+    expect(new Set(names).size).toBe(names.length)
     expect(inferShapes(graph).get('y')?.shape).toEqual(['N', 4, 3])
   })
 
