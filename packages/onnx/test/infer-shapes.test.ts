@@ -36,6 +36,14 @@ describe('inferShapes', () => {
     expect(infos.get(sum)).toEqual({ name: sum, type: 'float32' })
   })
 
+  test('a negative size is no size', () => {
+    const b = builder()
+    const made = b.op('ConstantOfShape', [b.ints([-3])], {
+      value: { name: '', type: 'int64', dims: [1], values: [7n] },
+    })
+    expect(shapeOf(b.graph(), made)).toEqual([expect.stringMatching(/^\?/)])
+  })
+
   test('graphs made to keep it busy', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 4])

@@ -52,11 +52,15 @@ const size: ShapeRule = (_node, inputs) => {
   return [{ type: 'int64', shape: [], value: shape && [productDim(shape)] }]
 }
 
-/** The shape that a vector of sizes asks for; unknown elements become fresh sizes. A longer vector than any shape is not looked into. */
+/** The shape that a vector of sizes asks for; unknown elements, and what is no size, become fresh ones. A longer vector than any shape is not looked into. */
 export function asked(known: Known, fresh: () => string): Shape | undefined {
   const length = known.value?.length ?? known.shape?.[0]
   if (typeof length !== 'number' || length > longest) return undefined
-  return Array.from({ length }, (_, i): Dim => known.value?.[i] ?? fresh())
+  const size = (i: number): Dim => {
+    const dim = known.value?.[i]
+    return dim === undefined || (typeof dim === 'number' && dim < 0) ? fresh() : dim
+  }
+  return Array.from({ length }, (_, i) => size(i))
 }
 
 const constantOfShape: ShapeRule = (node, inputs, context) => {
