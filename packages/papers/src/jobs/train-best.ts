@@ -27,8 +27,6 @@ export interface BestTraining {
   readonly epochs: number
   /** Look at the held-out rows after every so many epochs; default 1. */
   readonly evaluateEvery?: number
-  /** End after so many epochs without a better one; default: never. */
-  readonly patience?: number
   /** Where dropout masks come from. */
   readonly rng: Rng
   /** What teaches; absent: labels. */
@@ -54,7 +52,7 @@ export interface EpochErrors extends JsonObject {
 
 /** Train with early stopping on held-out rows, resuming where the folder holds a checkpoint. */
 export async function* trainBest(training: BestTraining, context: JobContext): AsyncGenerator<Report, BestResult> {
-  const { model, loss, targets, threads, patience = Number.POSITIVE_INFINITY } = training
+  const { model, loss, targets, threads } = training
   const { folder, signal, clock } = context
   const heldOut = batches(training.heldOut, { size: 500, shuffle: false })
   const student = await openStudent(model, { threads })
@@ -75,9 +73,7 @@ export async function* trainBest(training: BestTraining, context: JobContext): A
       ...(clock && { clock }),
     }
     const reports = recorded(targets ? distill({ ...options, targets }) : train(options), context)
-    for (;;) {
-      const { value, done } = await reports.next()
-      if (done) break
+    for await (const value of reports) {
       if (value.kind === 'resume') curve = value.history.flatMap(errorsOf)
       if (value.kind === 'epoch' && value.evaluation) {
         curve.push(...errorsOf(value))
@@ -85,11 +81,6 @@ export async function* trainBest(training: BestTraining, context: JobContext): A
         if (bestOf(curve) === curve.at(-1)) await save('model.onnx')
       }
       yield value
-      if (value.kind === 'checkpoint' || value.kind === 'resume')
-        if (curve.length > 0 && curve.at(-1)!.epoch - bestOf(curve).epoch >= patience) {
-          await reports.return({ steps: 0, history: [] })
-          break
-        }
     }
     await save('last.onnx')
     return { best: bestOf(curve), last: curve.at(-1)!, curve }
