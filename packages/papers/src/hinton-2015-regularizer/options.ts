@@ -48,7 +48,7 @@ export const defaults: RegularizerSettings = {
 }
 
 export const fastDefaults: Partial<RegularizerSettings> = {
-  temperatures: [5, 20],
+  temperatures: [2, 5, 20],
   seeds: [1],
   epochs: 6,
   fewEpochs: 60,
