@@ -23,6 +23,7 @@ export function addPaper(program: Command, act: Act): void {
     .option('--fast', 'few epochs, one seed: whether the effects point the right way, in ≤ 10 minutes on 2 cores')
     .option('--epochs <n>', `passes over the training set (default ${defaults.epochs})`, whole(1))
     .option('--teacher-epochs <n>', 'passes for teachers (default: as --epochs)', whole(1))
+    .option('--student-epochs <n>', 'passes for distilled nets, where a recipe tells them apart', whole(1))
     .option('--seeds <list>', `seeds (default ${defaults.seeds.join(',')})`, wholes(0))
     .option(
       '--rates <list>',

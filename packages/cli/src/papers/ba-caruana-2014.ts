@@ -8,13 +8,11 @@ import type { PaperRecipe } from './paper-recipe.js'
 export const baCaruana2014Recipe: PaperRecipe = {
   name: 'ba-caruana-2014',
   about: 'a shallow net on labels, on the logits of deep nets, and on their soft targets; --data fsdd,mnist',
-  reads: ['data', 'epochs', 'seeds', 'rates', 'temperatures', 'members'],
+  reads: ['data', 'epochs', 'studentEpochs', 'seeds', 'rates', 'temperatures', 'members'],
   async run(context, options, runDir) {
-    const { epochs } = options
     const result = await followRecipe(
       baCaruana2014({
-        ...given(options, 'fast', 'threads', 'seeds', 'rates', 'temperatures', 'members'),
-        ...(epochs && { epochs, studentEpochs: epochs }),
+        ...given(options, 'fast', 'threads', 'epochs', 'studentEpochs', 'seeds', 'rates', 'temperatures', 'members'),
         ...(await openSets(context, options)),
         runDir,
         signal: context.signal,

@@ -8,7 +8,7 @@ import type { PaperRecipe } from './paper-recipe.js'
 export const hinton2015SpeechRecipe: PaperRecipe = {
   name: 'hinton-2015/speech',
   about: 'section 4: ten acoustic models, their ensemble, one net of their size distilled from it',
-  reads: ['epochs', 'hidden', 'members', 'temperatures', 'hardWeight', 'rates', 'students', 'splits'],
+  reads: ['epochs', 'studentEpochs', 'hidden', 'members', 'temperatures', 'hardWeight', 'rates', 'students', 'splits'],
   async run(context, options, runDir) {
     const { rates, dataDir } = options
     const result = await followRecipe(
@@ -18,6 +18,7 @@ export const hinton2015SpeechRecipe: PaperRecipe = {
           'fast',
           'threads',
           'epochs',
+          'studentEpochs',
           'hidden',
           'members',
           'temperatures',

@@ -10,6 +10,7 @@ export interface PaperOptions {
   readonly fast?: boolean
   readonly epochs?: number
   readonly teacherEpochs?: number
+  readonly studentEpochs?: number
   readonly seeds?: number[]
   readonly rates?: number[]
   readonly selectionEpochs?: number

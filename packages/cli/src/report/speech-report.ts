@@ -6,8 +6,8 @@ export function speechReport({ rows, effects, curves, sizes, settings }: HintonS
   return {
     title: 'Hinton, Vinyals & Dean 2015, section 4: speech',
     summary: [
-      `Frames of spoken digits with ${settings.context.before} before and ${settings.context.after} after → HMM states; nets of ${settings.hidden.join('-')} units, at most ${settings.epochs} epochs, each that of its best epoch on held-out utterances; labels weigh ${settings.hardWeight} beside the soft targets' 1.`,
-      'The baseline is the mean of the members. The temperature that does best on held-out utterances is marked *. Kept: the share of the ensemble’s gain on test frames.',
+      `Frames of spoken digits with ${settings.context.before} before and ${settings.context.after} after → HMM states; nets of ${settings.hidden.join('-')} units, at most ${settings.epochs} epochs, ${settings.studentEpochs} for distilled nets and their twins, each that of its best epoch on held-out utterances; labels weigh ${settings.hardWeight} beside the soft targets' 1.`,
+      'The baseline is the mean of the members; a twin is like a distilled net, but for learning from labels. The temperature that does best on held-out utterances is marked *. Kept: the share of the ensemble’s gain on test frames.',
       ...verdicts(effects),
     ],
     tables: [

@@ -1,4 +1,4 @@
-import { batches, type Dataset, unlabelled } from '@imago/data'
+import { batches, type Dataset, jitterAugment, unlabelled } from '@imago/data'
 import { ensemble, logitMean } from '@imago/ensembles'
 import { hardLabel, type Loss, logitRegression, softTarget } from '@imago/losses'
 import { type Model, mlp, shallow } from '@imago/onnx'
@@ -15,6 +15,7 @@ export interface BaCaruanaShop {
   readonly set: ClassifierSet
   /** Units of the hidden layers of the deep nets. */
   readonly deep: readonly number[]
+  readonly regularized: BaCaruanaSettings['regularized']['fsdd']
   readonly settings: BaCaruanaSettings
   readonly threads?: number | undefined
 }
@@ -34,9 +35,9 @@ export interface BaCaruanaJobResult extends JsonObject {
   readonly training?: BestResult
 }
 
-/** A deep net on labels: a member of the teacher. */
+/** A deep net on labels, with dropout and moved images: a member of the teacher. */
 export function deepJob(shop: BaCaruanaShop, seed: number): Job {
-  const { set, deep, settings } = shop
+  const { set, deep, regularized, settings } = shop
   const rate = settings.deepRate
   return {
     name: deepName(shop, seed),
@@ -45,14 +46,19 @@ export function deepJob(shop: BaCaruanaShop, seed: number): Job {
       set: set.name,
       seed,
       deep: [...deep],
+      regularized: { ...regularized },
       rate,
       epochs: settings.epochs,
       oneIn: settings.oneIn,
     },
     run(context) {
       const random = rng(seed).split('deep')
-      const model = mlp([set.inputs, ...deep, set.classes], { rng: random.split('weights') })
-      const data = batches(set.train, { size: 128, rng: random.split('batches') })
+      const model = mlp([set.inputs, ...deep, set.classes], { rng: random.split('weights'), dropout: regularized })
+      const data = batches(set.train, {
+        size: 128,
+        rng: random.split('batches'),
+        ...(regularized.jitter > 0 && { augment: jitterAugment(regularized.jitter) }),
+      })
       const { epochs } = settings
       const optimizer = adamw({ rate: cosine({ peak: rate }) })
       const rest = { epochs, loss: hardLabel(), optimizer, rng: random.split('masks') }

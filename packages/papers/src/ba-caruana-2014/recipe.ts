@@ -28,7 +28,7 @@ import { type BaCaruanaResult, type SetResults, tabulate } from './tabulate.js'
 export async function* baCaruana2014(options: BaCaruanaOptions): AsyncGenerator<RecipeEvent, BaCaruanaResult> {
   const settings = baCaruanaSettings(options)
   const { digits, images, runDir, threads } = options
-  const { seeds, rates, members, oneIn, deep, temperatures } = settings
+  const { seeds, rates, members, oneIn, deep, regularized, temperatures } = settings
   const caller = 'baCaruana2014'
   if (!digits && !images) throw new ArgumentError(caller, 'digits', 'given, or `images`', undefined)
   for (const [name, list] of Object.entries({ seeds, rates, temperatures }))
@@ -37,8 +37,12 @@ export async function* baCaruana2014(options: BaCaruanaOptions): AsyncGenerator<
     throw new ArgumentError(caller, 'members', 'a whole number ≥ 1', members)
   await markFolder({ ...options, recipe: 'ba-caruana-2014' })
   const shops: BaCaruanaShop[] = [
-    ...(digits ? [{ set: speechSet(digits, oneIn), deep: deep.fsdd, settings, threads }] : []),
-    ...(images ? [{ set: imageSet('mnist', images, oneIn), deep: deep.mnist, settings, threads }] : []),
+    ...(digits
+      ? [{ set: speechSet(digits, oneIn), deep: deep.fsdd, regularized: regularized.fsdd, settings, threads }]
+      : []),
+    ...(images
+      ? [{ set: imageSet('mnist', images, oneIn), deep: deep.mnist, regularized: regularized.mnist, settings, threads }]
+      : []),
   ]
   const ways: Teaching[] = ['labels', 'regression', ...temperatures]
   const run = (jobs: readonly Job[]): ReturnType<typeof runJobs> =>

@@ -22,7 +22,7 @@ export interface RegularizerOptions {
   readonly fast?: boolean
   /** Units of the hidden layers, by data set. */
   readonly hidden?: { readonly fsdd: readonly number[]; readonly mnist: readonly number[] }
-  /** One utterance, or image, in so many is used. */
+  /** One training utterance, or image, in so many is used. */
   readonly oneIn?: number
   readonly signal?: AbortSignal
   readonly clock?: () => number

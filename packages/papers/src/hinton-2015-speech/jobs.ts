@@ -140,7 +140,7 @@ function netJob(
               rng: random.split('batches'),
             }),
             heldOut: split.heldOut.frames,
-            epochs: settings.epochs,
+            epochs: epochsOf(settings, own.kind),
             rng: random.split('masks'),
             ...(threads !== undefined && { threads }),
           },
@@ -196,19 +196,23 @@ async function scores(shop: SpeechShop, predict: Predict, signal?: AbortSignal):
   return { heldOut: await of(shop.split.heldOut), test: await of(shop.split.test) }
 }
 
-function configOf({ split, settings }: SpeechShop, own: JsonObject): JsonObject {
-  const { context, hidden, dropout, epochs, rate, batch, oneIn } = settings
+function configOf({ split, settings }: SpeechShop, own: JsonObject & { readonly kind: string }): JsonObject {
+  const { context, hidden, dropout, rate, batch, oneIn } = settings
   return {
     ...own,
     split: split.name,
     context: { ...context },
     hidden: [...hidden],
     ...(own.kind === 'member' && { dropout: { ...dropout } }),
-    epochs,
+    epochs: epochsOf(settings, own.kind),
     rate,
     batch,
     oneIn,
   }
+}
+
+function epochsOf({ epochs, studentEpochs }: SpeechSettings, kind: string): number {
+  return kind === 'distilled' || kind === 'twin' ? studentEpochs : epochs
 }
 
 function inputsOf({ train }: SpeechSplit): number {

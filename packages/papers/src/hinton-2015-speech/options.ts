@@ -21,6 +21,8 @@ export interface HintonSpeechOptions {
   readonly hardWeight?: number
   /** Most passes over the training frames; each net is that of its best epoch on held-out utterances. */
   readonly epochs?: number
+  /** The same for distilled nets and their twins on labels: soft targets go on teaching when labels are known by heart. */
+  readonly studentEpochs?: number
   readonly rate?: number
   readonly batch?: number
   /** Distilled nets at the temperature that does best on held-out utterances; of the others there is one. */
@@ -54,6 +56,7 @@ export const defaults: SpeechSettings = {
   temperatures: [1, 2, 5, 10],
   hardWeight: 0.5,
   epochs: 10,
+  studentEpochs: 25,
   rate: 3e-3,
   batch: 256,
   students: 3,
@@ -62,7 +65,8 @@ export const defaults: SpeechSettings = {
 }
 
 export const fastDefaults: Partial<SpeechSettings> = {
-  students: 2,
+  temperatures: [1, 2, 5],
+  students: 1,
   oneIn: 2,
 }
 

@@ -29,22 +29,26 @@ export function imageSet(name: string, { train, test }: TrainTest, oneIn = 1): C
   }
 }
 
-/** Frames of spoken digits with 7 frames before and after → HMM states, on the authors' split. @param oneIn one utterance in so many is used */
+/**
+ * Frames of spoken digits with 7 frames before and after → HMM states, on the authors' split.
+ * @param oneIn one utterance in so many is learned from
+ */
 export function speechSet(digits: SpokenDigits, oneIn = 1): ClassifierSet {
-  const { train, heldOut, test } = speechSplit({ digits, context: { before: 7, after: 7 }, oneIn })
+  const { train, heldOut, test } = speechSplit({ digits, context: { before: 7, after: 7 } })
+  const { starts } = train.frames
+  const learn = train.utterances.map((_, u) => u).filter((u) => u % oneIn === 0)
+  const framesOf = (utterances: readonly number[]): Dataset =>
+    subset(
+      train.frames,
+      utterances.flatMap((u) => Array.from({ length: starts[u + 1]! - starts[u]! }, (_, t) => starts[u]! + t)),
+    )
   return {
     name: 'fsdd',
     ...sizesOf(train.frames),
-    train: train.frames,
+    train: oneIn === 1 ? train.frames : framesOf(learn),
     heldOut: heldOut.frames,
     test: test.frames,
-    few(share, random) {
-      const { starts } = train.frames
-      const rows = chosen(train.utterances.length, share, random).flatMap((u) =>
-        Array.from({ length: starts[u + 1]! - starts[u]! }, (_, t) => starts[u]! + t),
-      )
-      return subset(train.frames, rows)
-    },
+    few: (share, random) => framesOf(chosen(learn.length, share, random).map((i) => learn[i]!)),
   }
 }
 

@@ -25,6 +25,7 @@ const small = {
   temperatures: [1, 4],
   students: 2,
   epochs: 4,
+  studentEpochs: 5,
   rate: 5e-3,
   batch: 64,
   context: { before: 1, after: 1 },
