@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from common import numbers, soft_target
 from memory import Memory, forget_peak, status
+from neighbors import Neighbors
 from network import Step, Teacher
 from optimizers import Adamw, Sgd
 
@@ -85,7 +86,7 @@ class Dropout:
         return self.step(self.x).mean().item()
 
 
-rows = {"adamw": Adamw, "dropout": Dropout, "loss": Loss, "memory": Memory, "sgd": Sgd, "step": Step, "teacher": Teacher}
+rows = {"adamw": Adamw, "dropout": Dropout, "loss": Loss, "memory": Memory, "neighbors": Neighbors, "sgd": Sgd, "step": Step, "teacher": Teacher}
 prepared = None
 before = 0
 

@@ -2,6 +2,7 @@ import * as adamw from './adamw.mjs'
 import * as dropout from './dropout.mjs'
 import * as loss from './loss.mjs'
 import * as memory from './memory.mjs'
+import * as neighbors from './neighbors.mjs'
 import * as overhead from './overhead.mjs'
 import * as sgd from './sgd.mjs'
 import * as step from './step.mjs'
@@ -9,4 +10,4 @@ import * as store from './store.mjs'
 import * as teacher from './teacher.mjs'
 
 /** Every row by its stem, in the order in which they are run and printed. */
-export const rows = { loss, sgd, adamw, dropout, overhead, memory, step, teacher, store }
+export const rows = { loss, sgd, adamw, dropout, overhead, memory, step, teacher, neighbors, store }
