@@ -154,7 +154,18 @@ describe('a student of a table', () => {
       '1',
       ...quick,
     ]
-    const mimic = run('distill', '--teacher', 'ensemble.json', '--transfer', 'munge.csv', ...common, '--out', 'mimic')
+    const mimic = run(
+      'distill',
+      '--teacher',
+      'ensemble.json',
+      '--transfer',
+      'munge.csv',
+      '--loss',
+      'squared-probabilities',
+      ...common,
+      '--out',
+      'mimic',
+    )
     expect(mimic.status, mimic.stderr).toBe(0)
     expect(JSON.parse(mimic.stdout).agreement).toBeGreaterThan(0.85)
     const evaluated = run('evaluate', 'mimic/student.onnx', ...table, '--encoder', 'mimic/encoder.json', '--json')
@@ -194,6 +205,20 @@ describe('a student of a table', () => {
       [['train', '--data', 'train.csv,test.csv,bad.csv', '--label', 'class', ...arch], /TRAIN\.csv,TEST\.csv/],
       [['train', ...table, '--encoder', 'train.csv', ...arch], /train\.csv: is not JSON/],
       [['distill', '--teacher', 'train.json', ...table, ...arch], /train\.json/],
+      [
+        [
+          'distill',
+          '--teacher',
+          'two.onnx',
+          '--loss',
+          'squared-probabilities',
+          '--hard-weight',
+          '0.5',
+          ...table,
+          ...arch,
+        ],
+        /--hard-weight/,
+      ],
     ] as const) {
       const ran = run(...args)
       expect(ran.status, args.join(' ')).not.toBe(0)

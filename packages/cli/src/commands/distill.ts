@@ -1,6 +1,6 @@
-import { softTarget } from '@imago/losses'
+import { type Loss, softTarget, squaredErrorOnProbabilities } from '@imago/losses'
 import type { InputMap } from '@imago/runtime'
-import { fromPredict } from '@imago/tensor'
+import { ArgumentError, fromPredict } from '@imago/tensor'
 import { distill } from '@imago/trainer'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
@@ -16,6 +16,7 @@ interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOptions, 't
   readonly teacher?: string
   readonly targets?: string
   readonly hardWeight: number
+  readonly loss?: 'soft-target' | 'squared-probabilities'
   readonly teacherInput?: { readonly [name: string]: unknown }
   readonly teacherOutput?: string
 }
@@ -44,6 +45,11 @@ export function addDistill(program: Command, act: Act): void {
     )
     .option('--temperature <T>', 'softens both distributions', real(0, Number.MAX_VALUE, true), 4)
     .option('--hard-weight <a>', "share a of the labels' cross entropy: (1 − a)·T²·KL + a·CE", real(0, 1), 0)
+    .option(
+      '--loss <name>',
+      'soft-target (default), or squared-probabilities: squared error on probabilities (Bucilă et al. 2006), with --teacher alone',
+      oneOf('soft-target', 'squared-probabilities'),
+    )
     .option('--teacher-input <json>', 'how rows reach the teacher: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--teacher-output <name>', "the teacher's output that classifies, where it has several")
     .addHelpText(
@@ -72,6 +78,7 @@ async function distillCommand(context: Context, options: DistillCommandOptions):
 }
 
 async function fromTeachers(context: Context, options: DistillCommandOptions): Promise<undefined> {
+  const loss = lossOf(options)
   const { predictor, targets, config } = await teachersOf(options, needTeacher(options.teacher))
   try {
     await trainingRun(context, options, {
@@ -82,7 +89,7 @@ async function fromTeachers(context: Context, options: DistillCommandOptions): P
         distill({
           ...pieces,
           targets: fromPredict(targets),
-          loss: softTarget({ temperature: options.temperature, hardWeight: options.hardWeight }),
+          loss,
         }),
     })
   } finally {
@@ -90,8 +97,22 @@ async function fromTeachers(context: Context, options: DistillCommandOptions): P
   }
 }
 
+function lossOf({ loss, temperature, hardWeight }: DistillCommandOptions): Loss {
+  if (loss !== 'squared-probabilities') return softTarget({ temperature, hardWeight })
+  if (hardWeight > 0)
+    throw new ArgumentError(
+      'imago',
+      '--hard-weight',
+      'left out: squared errors of probabilities have no labels',
+      hardWeight,
+    )
+  return squaredErrorOnProbabilities({ temperature })
+}
+
 /** The teacher, where it is given, counts errors; its digest has to be that of the store. */
 async function fromStores(context: Context, options: DistillCommandOptions, targets: string): Promise<undefined> {
+  if (options.loss !== undefined)
+    throw new ArgumentError('imago', '--loss', 'left out with --targets: what is stored says which', options.loss)
   const { teacher, combine: _, ...rest } = options
   const teachers = teacher === undefined ? undefined : await teachersOf(teacher.includes(',') ? options : rest, teacher)
   try {
