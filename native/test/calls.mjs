@@ -115,6 +115,21 @@ export const calls = {
     [numbers(n, 9, 1), null, new Float64Array(1), new Float64Array(classes), new Float64Array(classes * classes)],
     [rows, classes],
   ],
+  solve_eq5: [
+    [
+      new Float32Array(rows * classes).fill(1 / classes),
+      Int32Array.of(0, 3),
+      Int32Array.of(0, 1, 2, 2, 3, 4),
+      Int32Array.from({ length: rows }, (_, r) => 2 * r),
+      Int32Array.from({ length: 2 * rows }, (_, i) => i % 2),
+      Int32Array.from({ length: 2 * rows }, (_, i) => 4 * i),
+      new Float32Array(8 * rows).fill(0.25),
+      f32(n),
+      new Int32Array(rows),
+      new Float64Array(rows),
+    ],
+    [rows, classes, 2, 6, 2 * rows, 8 * rows, 100],
+  ],
   nearest_neighbors: [
     [
       numbers(rows * 11, 1, 1),

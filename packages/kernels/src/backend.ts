@@ -196,7 +196,7 @@ function addonInfo(): { isa: string; isas: readonly string[]; threads: number } 
 export function typed(caller: string, error: unknown): unknown {
   if (!(error instanceof Error)) return error
   const match =
-    /^(?:\w+: )?(labels|rowWeights|logits|x|distribution|indices|values|logTail|(?:student|teacher)(?:Hidden|Weight|Bias)?): (\S+) (.*row \d+)/.exec(
+    /^(?:\w+: )?(labels|rowWeights|logits|general|probabilities|x|distribution|indices|values|logTail|(?:student|teacher)(?:Hidden|Weight|Bias)?): (\S+) (.*row \d+)/.exec(
       error.message,
     )
   if (match === null) return error

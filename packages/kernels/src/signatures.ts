@@ -296,6 +296,28 @@ export const signatures = {
     buffers: ['x? RxC f32', 'codes? RxM i32', 'neighbors R i32', 'squaredDistances? R f64'],
     scalars: ['rows', 'continuous', 'nominal'],
   },
+  /**
+   * The distribution of each row that minimises KL(general ‖ q) + Σ_m KL(p^m ‖ q) over the experts that are active there (Hinton, Vinyals & Dean
+   * 2015, eq. 5). Expert m knows the classes setClasses[setStart[m]] … up to the next one's, all different, and a dustbin for all others. Row r
+   * has the active experts activeExpert[activeStart[r]] …, at most 32, with |set| + 1 probabilities from probabilities[activeAt], the dustbin last. Distributions
+   * sum to 1 within 1e-3 and are divided by their sum; classes that the generalist rules out count as 1e-38. steps: evaluations, 0 without experts; residual: by how much
+   * the multiplier of q differs between classes. A row that has not arrived after mostSteps says so by its residual. On the CPU alone.
+   */
+  solve_eq5: {
+    buffers: [
+      'general RxC f32',
+      'setStart M i32',
+      'setClasses K i32',
+      'activeStart R i32',
+      'activeExpert A i32',
+      'activeAt A i32',
+      'probabilities P f32',
+      'out RxC f32',
+      'steps R i32',
+      'residual R f64',
+    ],
+    scalars: ['rows', 'classes', 'experts', 'members', 'active', 'numbers', 'mostSteps'],
+  },
 } as const
 
 export type KernelName = keyof typeof signatures
@@ -303,6 +325,7 @@ export type KernelName = keyof typeof signatures
 /** Kernels that no build for GPUs has, and why. All others have a .cu of their stem. */
 export const onCpuAlone: { readonly [kernel in KernelName]?: string } = {
   nearest_neighbors: 'it is called once for a transfer set, on tables that lie in the memory of the host',
+  solve_eq5: 'it is not written yet; the experts run on the host',
 }
 
 interface ArrayOf {

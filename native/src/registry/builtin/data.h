@@ -6,7 +6,8 @@
   X(convert_half)             \
   X(top_k)                    \
   X(covariance)               \
-  X(nearest_neighbors)
+  X(nearest_neighbors)        \
+  X(solve_eq5)
 
 namespace imago {
 
@@ -35,6 +36,25 @@ inline constexpr Description data_kernels[] = {
       {"neighbors", IMAGO_I32, required, IMAGO_VECTOR},
       {"squaredDistances", IMAGO_F64, optional, IMAGO_VECTOR}},
      {{"rows", IMAGO_SIZE}, {"continuous", IMAGO_SIZE}, {"nominal", IMAGO_SIZE}}},
+    // On the CPU alone so far.
+    {"solve_eq5",
+     {{"general", IMAGO_F32, required, IMAGO_MATRIX},
+      {"setStart", IMAGO_I32, required, 1, {2, -1, -1, -1}},
+      {"setClasses", IMAGO_I32, required, 1, {3, -1, -1, -1}},
+      {"activeStart", IMAGO_I32, required, IMAGO_VECTOR},
+      {"activeExpert", IMAGO_I32, required, 1, {4, -1, -1, -1}},
+      {"activeAt", IMAGO_I32, required, 1, {4, -1, -1, -1}},
+      {"probabilities", IMAGO_F32, required, 1, {5, -1, -1, -1}},
+      {"out", IMAGO_F32, required, IMAGO_MATRIX},
+      {"steps", IMAGO_I32, required, IMAGO_VECTOR},
+      {"residual", IMAGO_F64, required, IMAGO_VECTOR}},
+     {{"rows", IMAGO_SIZE},
+      {"classes", IMAGO_SIZE},
+      {"experts", IMAGO_SIZE},
+      {"members", IMAGO_SIZE},
+      {"active", IMAGO_SIZE},
+      {"numbers", IMAGO_SIZE},
+      {"mostSteps", IMAGO_REAL}}},
 };
 
 }  // namespace imago

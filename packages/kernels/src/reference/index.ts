@@ -20,6 +20,7 @@ import { reverseKl } from './reverse_kl.js'
 import { sgd } from './sgd.js'
 import { softTargetLoss } from './soft_target_loss.js'
 import { softmax } from './softmax.js'
+import { solveEq5 } from './solve_eq5.js'
 import { squaredNorm } from './squared_norm.js'
 import { topK } from './top_k.js'
 import { topKSoftTargetLoss } from './top_k_soft_target_loss.js'
@@ -54,4 +55,5 @@ export const reference: { readonly [name in KernelName]: Kernel } = {
   top_k: topK as unknown as Kernel,
   covariance: covariance as unknown as Kernel,
   nearest_neighbors: nearestNeighbors as unknown as Kernel,
+  solve_eq5: solveEq5 as unknown as Kernel,
 }

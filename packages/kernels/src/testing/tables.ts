@@ -2,6 +2,7 @@ import type { KernelName } from '../signatures.js'
 import { convertHalfTable, covarianceTable, topKTable } from './cases/data.js'
 import { distTable, dkdTable } from './cases/decoupled.js'
 import { jsDivergenceTable, klDivergenceTable, reverseKlTable, totalVariationTable } from './cases/divergences.js'
+import { solveEq5Table } from './cases/eq5.js'
 import { linearSoftTargetLossTable } from './cases/linear.js'
 import { crossEntropyTable, logitRegressionTable, softTargetLossTable } from './cases/losses.js'
 import { nearestNeighborsTable } from './cases/neighbors.js'
@@ -37,4 +38,5 @@ export const parityTables: { readonly [kernel in KernelName]: ParityTable } = {
   top_k: topKTable,
   covariance: covarianceTable,
   nearest_neighbors: nearestNeighborsTable,
+  solve_eq5: solveEq5Table,
 }

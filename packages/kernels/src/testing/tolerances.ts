@@ -17,6 +17,7 @@ export type ToleranceName =
   | 'dot'
   | 'oneRounding'
   | 'float64Sum'
+  | 'multiplier'
   | 'exact'
 
 /**
@@ -87,6 +88,12 @@ export const tolerances: { readonly [name in ToleranceName]: Tolerance } = {
     absolute: 0,
     relative: 1e-12,
     story: 'Squares of float32 are exact in float64; only the order of the additions differs.',
+  },
+  multiplier: {
+    absolute: 1e-9,
+    relative: 0,
+    story:
+      'At the minimum of eq. 5 the multiplier of q is 1 + A for every class, in float64; 1e-9 of it is 5e-10 of q or less.',
   },
   exact: {
     absolute: 0,

@@ -22,6 +22,7 @@ import {
   sgd,
   softmax,
   softTargetLoss,
+  solveEq5,
   squaredNorm,
   toBfloat16,
   toFloat16,
@@ -201,6 +202,11 @@ export const faces: { readonly [name: string]: Face } = {
   nearestNeighbors: face('nearest_neighbors', nearestNeighbors, () => ({
     x: student(),
     codes: tensor('int32', [2, 2], Int32Array.of(0, 1, 2, 1)),
+  })),
+  solveEq5: face('solve_eq5', solveEq5, () => ({
+    general: tensor('float32', [2, 3], Float32Array.of(0.5, 0.25, 0.25, 0.5, 0.25, 0.25)),
+    experts: [],
+    out: out(),
   })),
   topK: face('top_k', topK, () => ({ logits: student(), k: 2 })),
 }
