@@ -14,7 +14,7 @@ export const bucila2006Recipe: PaperRecipe = {
     if (dataDir === undefined)
       throw new NotFoundError(
         'bucila-2006 needs its data sets',
-        'Give --data-dir (or IMAGO_DATA_DIR), a folder with data/adult, data/covertype and data/letter',
+        'Give --data-dir (or IMAGO_DATA_DIR), a folder with adult, covertype and letter (or with data that has them)',
       )
     const unknown = problems?.find((name) => !(bucilaProblems as readonly string[]).includes(name))
     if (unknown !== undefined)

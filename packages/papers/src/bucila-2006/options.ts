@@ -1,7 +1,7 @@
 import { type ProblemName, problemNames } from './problems.js'
 
 export interface Bucila2006Options {
-  /** The folder that has data/adult, data/covertype and data/letter. */
+  /** The folder that has adult, covertype and letter, or whose folder data has them. */
   readonly dataDir: string
   /** The folder of the run; processes that are given the same one share the work. */
   readonly runDir: string

@@ -1,6 +1,15 @@
 import { join } from 'node:path'
-import { type Cells, type Column, readCsv, selectColumns, type Table, table, takeRows } from '@imago/data'
-import { permutation, rng } from '@imago/tensor'
+import {
+  type Cells,
+  type Column,
+  type CsvOptions,
+  readCsv,
+  selectColumns,
+  type Table,
+  table,
+  takeRows,
+} from '@imago/data'
+import { NotFoundError, permutation, rng } from '@imago/tensor'
 
 /** The four of the paper's eight problems (table 1) whose data is free. */
 export const problemNames = ['adult', 'covtype', 'letter.p1', 'letter.p2'] as const
@@ -44,16 +53,17 @@ const adultColumns = [
 const letterColumns = ['letter', ...Array.from({ length: 16 }, (_, i) => `x${i + 1}`)]
 
 /**
- * Read a problem from data/adult, data/covertype or data/letter under `dataDir`. Which rows are for what is drawn once, the same for
+ * Read a problem from the folders adult, covertype and letter of `dataDir`, or of its folder data. Which rows are for what is drawn once, the same for
  * every run; ADULT keeps its own test file.
  *
  * @throws NotFoundError where the files are not there, FormatError
  */
 export async function readProblem(name: ProblemName, dataDir: string, sizes: ProblemSizes): Promise<Problem> {
-  const file = (...parts: string[]): string => join(dataDir, 'data', ...parts)
+  const read = (folder: string, file: string, options: CsvOptions): Promise<Table> =>
+    readFrom(dataDir, folder, file, options)
   if (name === 'adult') {
-    const train = await readCsv(file('adult', 'adult.data.gz'), { header: adultColumns })
-    const test = await readCsv(file('adult', 'adult.test.gz'), {
+    const train = await read('adult', 'adult.data.gz', { header: adultColumns })
+    const test = await read('adult', 'adult.test.gz', {
       header: adultColumns,
       skipLines: 1,
       schema: train.schema,
@@ -64,7 +74,7 @@ export async function readProblem(name: ProblemName, dataDir: string, sizes: Pro
     return parts(name, binary(train, 'income', is), sizes, binary(test, 'income', is))
   }
   if (name === 'covtype') {
-    const whole = await readCsv(file('covertype', 'covertype-92962.csv.gz'), {
+    const whole = await read('covertype', 'covertype-92962.csv.gz', {
       nominal: ['Wilderness_Area', 'Soil_Type', 'Cover_Type'],
     })
     return parts(
@@ -73,9 +83,22 @@ export async function readProblem(name: ProblemName, dataDir: string, sizes: Pro
       sizes,
     )
   }
-  const whole = await readCsv(file('letter', 'letter-recognition.csv.gz'), { header: letterColumns })
+  const whole = await read('letter', 'letter-recognition.csv.gz', { header: letterColumns })
   const is = name === 'letter.p1' ? (value: string) => value === 'O' : (value: string) => value <= 'M'
   return parts(name, binary(whole, 'letter', is), sizes)
+}
+
+async function readFrom(dataDir: string, folder: string, file: string, options: CsvOptions): Promise<Table> {
+  for (const place of [join(dataDir, folder), join(dataDir, 'data', folder)])
+    try {
+      return await readCsv(join(place, file), options)
+    } catch (error) {
+      if (!(error instanceof NotFoundError)) throw error
+    }
+  throw new NotFoundError(
+    `There is no ${folder}/${file} in ${dataDir}`,
+    'It is a file of the UCI Machine Learning Repository, packed with gzip; it is looked for there and in the folder data',
+  )
 }
 
 /** The label column replaced by `positive`: no or yes. */
