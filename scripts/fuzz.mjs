@@ -63,13 +63,17 @@ let told = Date.now()
 
 await Promise.all(Array.from({ length: workers }, run))
 for (const { worker } of idle) await worker.terminate()
-for (const { mutant: i, name, error } of total.faults.slice(0, 20)) console.log(`mutant ${i} (${name}): ${error}\n`)
 for (const { mutant: i, name, ms } of total.slow.slice(0, 20))
   console.log(`mutant ${i} (${name}) took ${Math.round(ms)} ms`)
 console.log(
   `${models.length} models · mutants ${count} · passed ${total.passed} · refused ${total.refused} · slower than 2 s ${total.slow.length} · faults ${total.faults.length}`,
 )
 process.exitCode = total.faults.length + total.slow.length > 0 ? 1 : 0
+
+function found(fault) {
+  total.faults.push(fault)
+  if (total.faults.length <= 20) console.log(`mutant ${fault.mutant} (${fault.name}): ${fault.error}\n`)
+}
 
 /** One worker after the other, as long as there are mutants: one that dies costs its mutant and is replaced. */
 async function run() {
@@ -87,11 +91,11 @@ async function stretch(from, to) {
     if (ended.result !== undefined) {
       total.passed += ended.result.passed
       total.refused += ended.result.refused
-      total.faults.push(...ended.result.faults)
+      for (const fault of ended.result.faults) found(fault)
       total.slow.push(...ended.result.slow)
       start = to
     } else {
-      total.faults.push({ mutant: ended.at, name: 'worker', error: ended.error })
+      found({ mutant: ended.at, name: 'worker', error: ended.error })
       // What came before in this stretch was fine, or it would have ended there.
       total.refused += ended.at - start
       start = ended.at + 1

@@ -230,6 +230,22 @@ describe('what stays as it is', () => {
   })
 })
 
+it('what is fused to train is in the file as it was given', async () => {
+  const students = new URL('../golden/students/', import.meta.url)
+  const golden = JSON.parse(readFileSync(new URL('vit-mean.json', students), 'utf8')) as Golden
+  const model = decode(
+    filled(readFileSync(new URL('vit-mean.onnx', students)), golden, rng(golden.seed).split('vit-mean')),
+  )
+  const trained = inspectStudent(model).nodes.map(({ node }) => node.op)
+  expect(trained.filter((op) => op === 'LayerNormalization').length).toBe(5)
+  expect(trained.filter((op) => op === 'Gelu').length).toBe(2)
+  const student = await openStudent(model, { threads: 1 })
+  const { graph } = student.save(student.parameters)
+  expect(graph.nodes).toEqual(model.graph.nodes)
+  expect([...graph.initializers.keys()]).toEqual([...model.graph.initializers.keys()])
+  await student.dispose()
+})
+
 it('chains of Shape, Gather and Concat before a Reshape are folded with the batch open', () => {
   const students = new URL('../golden/students/', import.meta.url)
   const golden = JSON.parse(readFileSync(new URL('transformer-encoder.json', students), 'utf8')) as Golden

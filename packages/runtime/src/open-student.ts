@@ -41,7 +41,11 @@ export interface Student {
  */
 export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
   const resolved = await resolveSource('openStudent', source)
-  const { model, graph, opsets, output, notes, names, form } = prepareStudent(resolved.model, options)
+  const { model, graph, opsets, output, notes, names, form } = prepareStudent(
+    resolved.model,
+    options,
+    isCpu(options.provider) ? 'cpu' : 'portable',
+  )
   const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
   const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
   const lifted = liftWeights(inferenceForm(graph), fed)
@@ -68,6 +72,11 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
     predict: (parameters) => batched(differentiable, parameters),
     dispose: () => inner.dispose(),
   }
+}
+
+/** Ops of com.microsoft are for the processor; another provider may lack them. */
+function isCpu(provider: StudentOptions['provider']): boolean {
+  return [provider ?? 'cpu'].flat().every((name) => name === 'cpu')
 }
 
 /** The graph for inference, whatever mode it was exported in: no dropout, running statistics. */

@@ -3,6 +3,7 @@ import {
   decideBranches,
   drawnDropout,
   exporterTraces,
+  fuse,
   type Graph,
   type Model,
   type Node,
@@ -53,7 +54,11 @@ export interface Prepared {
  *
  * @throws UnsupportedError, ArgumentError, NotFoundError as `openStudent` does
  */
-export function prepareStudent(source: Model, options: PrepareOptions = {}): Prepared {
+export function prepareStudent(
+  source: Model,
+  options: PrepareOptions = {},
+  lowering: 'portable' | 'cpu' = 'cpu',
+): Prepared {
   const separated = separateWeights(source)
   const { model } = separated
   const wide = widenHalf({ ...model, graph: topologicalSort(model.graph) })
@@ -70,7 +75,8 @@ export function prepareStudent(source: Model, options: PrepareOptions = {}): Pre
   if (names.length === 0)
     throw new ArgumentError('openStudent', 'freeze', 'such that a weight is left to train', [...frozen])
   const batchNorm = options.batchNorm ?? 'batch'
-  const form = training(free.graph, {
+  const graph = fuse(free.graph, { trained: all, lowering })
+  const form = training(graph, {
     batchNorm: batchNorm === 'batch' ? (node) => (isFrozen(node.inputs[3] ?? '') ? 'frozen' : 'batch') : batchNorm,
   })
   const notes = [
@@ -84,7 +90,7 @@ export function prepareStudent(source: Model, options: PrepareOptions = {}): Pre
       .filter((group) => group.some((name) => names.includes(name)))
       .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
   ]
-  return { model, graph: free.graph, form, opsets, output: cut.output, names, frozen, notes }
+  return { model, graph, form, opsets, output: cut.output, names, frozen, notes }
 }
 
 const draws = /^(Random(Uniform|Normal)(Like)?|Bernoulli|Multinomial)$/

@@ -107,6 +107,13 @@ activations = [
     row("Mean", "one operand", {"p": ["N", 3]}, lambda p: p * 1),
 ]
 write("activation", activations)
+ROWS = {"A": ["N", 3, 4], "B": [5, 4]}
+write("fused-mat-mul", [
+    row("FusedMatMul", "rows times a transposed matrix", ROWS, lambda A, B: A @ B.T, {"transB": {"int": 1}}, domain="com.microsoft"),
+    row("FusedMatMul", "alpha", ROWS, lambda A, B: 0.75 * (A @ B.T), {"transB": {"int": 1}, "alpha": {"float": 0.75}}, domain="com.microsoft"),
+    row("FusedMatMul", "a matrix as it is, open rows", {"A": ["N", "K", 4], "B": [4, 5]}, lambda A, B: A @ B, domain="com.microsoft"),
+    row("FusedMatMul", "two dims", {"A": ["N", 4], "B": [5, 4]}, lambda A, B: A @ B.T, {"transB": {"int": 1}}, domain="com.microsoft"),
+])
 write("normalization", [
     row(
         "InstanceNormalization", f"{len(rest)}-D", {"x": ["N", 3, *rest], "gamma": [3], "beta": [3]},

@@ -39,4 +39,5 @@ export const goldenFamilies: readonly string[] = [
   'recurrent',
   'resize',
   'grid-sample',
+  'fused-mat-mul',
 ]

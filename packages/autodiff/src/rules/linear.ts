@@ -1,4 +1,4 @@
-import { float, floatAttribute, intAttribute } from '@imago/onnx'
+import { type Dim, float, floatAttribute, intAttribute } from '@imago/onnx'
 import { swapLast } from '../axes.js'
 import { reshapeLike, unbroadcast } from '../emit.js'
 import type { Rule, RuleContext, RuleTable } from '../rule.js'
@@ -101,4 +101,31 @@ function batched(
   ]
 }
 
-export const linear: RuleTable = { Gemm: gemm, MatMul: matMul }
+/** Y = α·A·B' with a matrix B that is transposed or not: rows times a matrix, and no transposed copy on the way back either. */
+const fusedMatMul: Rule = (node, ctx, [dY]) => {
+  const { b } = ctx
+  const [A, B] = node.inputs as [string, string]
+  const flag = (name: string): boolean => intAttribute(node, name, 0) !== 0
+  const matrix = ctx.ranked(B)
+  if (flag('transA') || flag('transBatchA') || flag('transBatchB') || matrix.length !== 2 || ctx.ranked(A).length < 2)
+    return ctx.refuse('only rows times a matrix are differentiated; export the model without operator fusion')
+  const [first, second] = matrix as [Dim, Dim]
+  const [depth, width] = flag('transB') ? [second, first] : [first, second]
+  if (typeof depth !== 'number' || typeof width !== 'number')
+    return ctx.refuse('the sizes of the right matrix are not known')
+  const alpha = floatAttribute(node, 'alpha', 1)
+  const scale = alpha === 1 ? {} : { alpha: float(alpha) }
+  const rows = (value: string, size: number): string => b.op('Reshape', [value, b.ints([-1, size])])
+  const d = rows(dY!, width)
+  const x = (): string => rows(A, depth)
+  const dB = (): string =>
+    flag('transB') ? b.op('Gemm', [d, x()], { transA: 1, ...scale }) : b.op('Gemm', [x(), d], { transA: 1, ...scale })
+  return [
+    ctx.needs(0)
+      ? reshapeLike(ctx, b.op('Gemm', [d, B], { ...(!flag('transB') && { transB: 1 }), ...scale }), A)
+      : undefined,
+    ctx.needs(1) ? dB() : undefined,
+  ]
+}
+
+export const linear: RuleTable = { Gemm: gemm, MatMul: matMul, 'com.microsoft.FusedMatMul': fusedMatMul }
