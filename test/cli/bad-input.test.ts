@@ -99,6 +99,12 @@ describe('bad input', () => {
     ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
     ['an option that the recipe does not read', ['paper', 'ba-caruana-2014', '--omit', '3'], /--omit has no part/],
     ['a recipe without its data', ['paper', 'hinton-2015/speech', '--fast'], /fsdd\/utterances/],
+    [
+      'a folder without the data of the recipe',
+      ['paper', 'bucila-2006', '--fast', '--data-dir', 'nowhere'],
+      /no adult\/adult\.data\.gz in nowhere/,
+    ],
+    ['a problem that the recipe does not have', ['paper', 'bucila-2006', '--problems', 'medis'], /adult, covtype/],
     ['data that the recipe does not know', ['paper', 'ba-caruana-2014', '--data', 'letter'], /fsdd, mnist/],
     [
       'an option that has no part in the run',

@@ -10,15 +10,15 @@ export const bucila2006Recipe: PaperRecipe = {
   reads: ['problems', 'points', 'members', 'steps'],
   async run(context, options, runDir) {
     const { dataDir: given, problems, points, members, steps, fast, threads } = options
+    const unknown = problems?.find((name) => !(bucilaProblems as readonly string[]).includes(name))
+    if (unknown !== undefined)
+      throw new ArgumentError('imago', '--problems', `some of ${bucilaProblems.join(', ')}`, unknown)
     const dataDir = given ?? context.env.IMAGO_DATA_DIR
     if (dataDir === undefined)
       throw new NotFoundError(
         'bucila-2006 needs its data sets',
         'Give --data-dir (or IMAGO_DATA_DIR), a folder with adult, covertype and letter (or with data that has them)',
       )
-    const unknown = problems?.find((name) => !(bucilaProblems as readonly string[]).includes(name))
-    if (unknown !== undefined)
-      throw new ArgumentError('imago', '--problems', `some of ${bucilaProblems.join(', ')}`, unknown)
     const result = await followRecipe(
       bucila2006({
         threads,
