@@ -52,6 +52,12 @@ export function inferShapes(graph: Graph, options: InferOptions = {}): ReadonlyM
   return infos(inferKnown(graph, options))
 }
 
+/** What holds whatever callers feed: initializers that are inputs too are only what an input is when nobody feeds it. */
+export function inferFixed(graph: Graph): ReadonlyMap<string, Known> {
+  const inputs = new Set(graph.inputs.map((input) => input.name))
+  return inferKnown({ ...graph, initializers: new Map([...graph.initializers].filter(([name]) => !inputs.has(name))) })
+}
+
 /** The same with the elements of small integer vectors. */
 export function inferKnown(graph: Graph, options: InferOptions = {}): ReadonlyMap<string, Known> {
   const known = new Map<string, Known>()

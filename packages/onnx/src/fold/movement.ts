@@ -5,8 +5,9 @@ import { broadcastStrides, reshaped, strided, stridesOf } from './strided.js'
 
 const move = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis)
 
-/** Whole numbers of an int64 or int32 tensor, the huge ones (as "to the end") clamped. */
-function ints(tensor: Tensor): number[] {
+/** Whole numbers of an int64 or int32 tensor, the huge ones (as "to the end") clamped; none of other types. */
+function ints(tensor: Tensor): number[] | undefined {
+  if (tensor.type !== 'int64' && tensor.type !== 'int32') return undefined
   const limit = Number.MAX_SAFE_INTEGER
   return Array.from(tensor.data as ArrayLike<number | bigint>, (value) =>
     Math.max(-limit, Math.min(limit, Number(value))),
@@ -36,8 +37,11 @@ export const movementEvaluators: Evaluators = {
     const rank = x!.dims.length
     const starts = startsIn === undefined ? intsAttribute(node, 'starts', []) : ints(startsIn)
     if (endsIn === undefined && !node.attributes.has('ends')) return undefined
+    if (starts === undefined) return undefined
     const axes = axesIn === undefined ? intsAttribute(node, 'axes', [...starts.keys()]) : ints(axesIn)
     const steps = stepsIn === undefined ? starts.map(() => 1) : ints(stepsIn)
+    const isSound = axes?.length === starts.length && steps?.length === starts.length
+    if (!isSound || axes.some((axis) => !(move(axis, rank) in x!.dims))) return undefined
     const strides = stridesOf(x!.dims)
     let offset = 0
     for (const [i, given] of axes.entries()) {
@@ -53,7 +57,9 @@ export const movementEvaluators: Evaluators = {
 
   Concat(node, tensors, dims) {
     const axis = move(intAttribute(node, 'axis', 1), dims.length)
-    const result = zeros(tensors[0]!.type, dims)
+    const [first] = tensors
+    if (tensors.some((tensor) => tensor!.type !== first!.type || tensor!.dims.length !== dims.length)) return undefined
+    const result = zeros(first!.type, dims)
     const inner = dims.slice(axis + 1).reduce((a, b) => a * b, 1)
     const outer = dims.slice(0, axis).reduce((a, b) => a * b, 1)
     const to = result.data as unknown as { [i: number]: unknown }
@@ -73,8 +79,8 @@ export const movementEvaluators: Evaluators = {
     const size = x!.dims[axis]!
     const inner = x!.dims.slice(axis + 1).reduce((a, b) => a * b, 1)
     const outer = x!.dims.slice(0, axis).reduce((a, b) => a * b, 1)
-    const picked = ints(indices!).map((i) => move(i, size))
-    if (picked.some((i) => i < 0 || i >= size)) return undefined
+    const picked = ints(indices!)?.map((i) => move(i, size))
+    if (picked === undefined || picked.some((i) => i < 0 || i >= size)) return undefined
     const result = zeros(x!.type, dims)
     const from = x!.data as unknown as { [i: number]: unknown }
     const to = result.data as unknown as { [i: number]: unknown }

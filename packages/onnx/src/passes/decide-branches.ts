@@ -1,5 +1,5 @@
 import { tensorOf } from '../constant-tensor.js'
-import { inferKnown } from '../infer-shapes.js'
+import { inferFixed } from '../infer-shapes.js'
 import type { Graph, Node } from '../ir.js'
 import { type Names, namesOf, uniqueIn } from '../opset/rewriter.js'
 import type { Known } from '../shapes/rule.js'
@@ -25,7 +25,7 @@ export function decideBranches(graph: Graph, options: FoldOptions = {}): Graph {
 
 /** Undefined where no If is decided. */
 function withoutKnown(graph: Graph): Graph | undefined {
-  const known = inferKnown(graph)
+  const known = inferFixed(graph)
   const names = namesOf(graph)
   const initializers = new Map(graph.initializers)
   let found = false

@@ -2,7 +2,7 @@ import type { Graph } from '../ir.js'
 import { readsOf } from './node-names.js'
 
 /**
- * The graph without nodes, initializers and descriptions that no output needs. Inputs stay, as callers feed them by name.
+ * The graph without nodes, initializers and descriptions that no output needs. Inputs stay, with their defaults, as callers feed them by name.
  * The nodes must be in topological order.
  */
 export function removeDeadCode(graph: Graph): Graph {
@@ -12,6 +12,7 @@ export function removeDeadCode(graph: Graph): Graph {
     if (needed) for (const name of readsOf(node)) live.add(name)
     return needed
   })
+  for (const input of graph.inputs) live.add(input.name)
   const made = new Set(nodes.flatMap((node) => node.outputs))
   return {
     ...graph,

@@ -1,7 +1,7 @@
 import { tensor } from '@imago/tensor'
 import { attribute, intAttribute } from '../attributes.js'
 import { constantOf } from '../constant-tensor.js'
-import { inferKnown } from '../infer-shapes.js'
+import { inferFixed } from '../infer-shapes.js'
 import type { ConstantTensor, Graph, Node } from '../ir.js'
 import { namesOf, uniqueIn } from '../opset/rewriter.js'
 import { hasInput, type Known, numbers } from '../shapes/rule.js'
@@ -32,7 +32,7 @@ interface State {
 function startOf(graph: Graph): State {
   const names = namesOf(graph)
   return {
-    known: inferKnown(graph),
+    known: inferFixed(graph),
     initializers: new Map(graph.initializers),
     parts: new Map(),
     fresh: (hint) => uniqueIn(names, hint),

@@ -30,6 +30,19 @@ describe('foldConstants', () => {
     }
   })
 
+  test('constants that do not fit an op are left to the runtime to refuse', () => {
+    const b = builder()
+    const floats = b.constant(tensor('float32', [2], Float32Array.of(0, 1.5)))
+    const numbers = b.ints([1, 2])
+    const results = [
+      b.op('Concat', [numbers, floats], { axis: 0 }),
+      b.op('Gather', [numbers, floats]),
+      b.op('Slice', [numbers, b.ints([0]), b.ints([1]), b.ints([0, 0])]),
+    ]
+    b.output(b.op('Read', results))
+    expect(foldConstants(b.graph()).nodes.map((node) => node.op)).toEqual(['Concat', 'Gather', 'Slice', 'Read'])
+  })
+
   test('what If decides by stays computed', () => {
     const b = builder()
     const x = b.input('x', 'float32', [2, 3])

@@ -47,6 +47,20 @@ describe('unpackSequences', () => {
     expect(nodes[1]?.inputs).toEqual([nodes[0]?.outputs[0], 'x'])
   })
 
+  test('a place that callers may feed is not told by its default', () => {
+    const b = builder()
+    const x = b.input('x', 'float32', ['N', 4])
+    const at = b.input('at', 'int64', [])
+    const list = b.op('SequenceConstruct', [x, b.op('Neg', [x])])
+    b.op('SequenceAt', [list, at], {}, { outputs: ['y'] })
+    b.output('y')
+    const graph = b.graph()
+    const zero = { name: 'at', type: 'int64', dims: [], values: [0n] } as const
+    const fed = unpackSequences({ ...graph, initializers: new Map([...graph.initializers, ['at', zero]]) })
+    expect(fed.nodes.map((node) => node.op)).toEqual(['Neg', 'SequenceConstruct', 'SequenceAt'])
+    expect(fed.initializers.has('at')).toBe(true)
+  })
+
   test('what cannot be told stays: unknown sizes, computed places, a list that is an output', () => {
     const b = builder()
     const x = b.input('x', 'float32', ['N', 4])
