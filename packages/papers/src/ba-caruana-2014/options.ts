@@ -47,7 +47,7 @@ export const defaults: BaCaruanaSettings = {
   deep: { fsdd: [256, 256, 256], mnist: [400, 400, 400] },
   /** As in this house's other recipes: Hinton et al. 2015 §3 for images; a little for frames. */
   regularized: {
-    fsdd: { input: 0.1, hidden: 0.2, jitter: 0 },
+    fsdd: { input: 0.1, hidden: 0.1, jitter: 0 },
     mnist: { input: 0.2, hidden: 0.3, jitter: 2 },
   },
   /** The paper's SNN-8k has 250 and 8000 and as many weights as its DNN; so has this one. */
@@ -66,10 +66,9 @@ export const defaults: BaCaruanaSettings = {
 }
 
 export const fastDefaults: Partial<BaCaruanaSettings> = {
-  members: 3,
+  members: 4,
   seeds: [1],
-  epochs: 12,
-  studentEpochs: 15,
+  studentEpochs: 25,
   rates: [2e-3],
   oneIn: 4,
 }
