@@ -109,4 +109,6 @@ const phases = {
     return { times, peak: peak() }
   },
 }
-console.log(JSON.stringify(await phases[phase]()))
+const result = await phases[phase]()
+const { user, system } = process.cpuUsage()
+console.log(JSON.stringify({ ...result, cpu: (user + system) / 1e6 }))

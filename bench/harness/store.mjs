@@ -30,22 +30,30 @@ export async function measureStore(stem, settings, { threads, rounds }) {
         },
       )
     const times = { plain: [], teacher: [], teach: [] }
+    const cpu = { plain: [], teacher: [], teach: [] }
+    const timed = async (phase, folder) => {
+      const found = await run(phase, folder)
+      times[phase].push(found.seconds)
+      cpu[phase].push(found.cpu)
+      return found
+    }
     let peak = 0
     let store
     for (let round = 0; round < rounds; round++) {
       const plain = join(root, `plain-${round}`)
-      times.plain.push((await run('plain', plain)).seconds)
+      await timed('plain', plain)
       rmSync(plain, { recursive: true })
-      times.teacher.push((await run('teacher')).seconds)
+      await timed('teacher')
       if (store) rmSync(store, { recursive: true })
       store = join(root, `store-${round}`)
-      const { seconds, peak: most } = await run('teach', store)
-      times.teach.push(seconds)
+      const { peak: most } = await timed('teach', store)
       peak = Math.max(peak, most)
     }
     result.bytes = readdirSync(store).reduce((sum, name) => sum + statSync(join(store, name)).size, 0)
     const read = await run('read', store)
     result.seconds = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, summary(values)]))
+    // What the processor did for it, all threads and the start of the process: what else runs moves this less than the time.
+    result.cpu = Object.fromEntries(Object.entries(cpu).map(([name, values]) => [name, summary(values)]))
     result.share = summary(times.teach.map((seconds, i) => Math.max(times.plain[i], times.teacher[i]) / seconds))
     result.peak = peak
     result.readPeak = read.peak

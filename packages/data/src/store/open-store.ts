@@ -15,7 +15,7 @@ import {
 import { openFiles } from './open-files.js'
 import { recordReader } from './record-reader.js'
 import { type RowIndex, rowIndex } from './row-index.js'
-import { readTable, type ShardTable } from './shard.js'
+import { checkByteOrder, readTable, type ShardTable } from './shard.js'
 
 export interface OpenStoreOptions {
   /** What the store has to be of: another one is refused with what differs. */
@@ -61,6 +61,7 @@ export interface Store {
  *   another teacher, preprocessing or number of classes than expected
  */
 export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<Store> {
+  checkByteOrder()
   const manifest = await readManifest(folder)
   const { identity, complete } = manifest
   if (options.expect)

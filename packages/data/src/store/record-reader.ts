@@ -40,7 +40,7 @@ export function recordReader(
 ): RecordReader {
   const rows = shards.reduce((sum, entry) => sum + entry.rows, 0)
   const blockBytes = blockRows * rowBytes
-  const scratch = new Uint8Array(Math.max(blockBytes, smallBytes))
+  const scratch = new Uint8Array(smallBytes)
   const blockOf = (place: number): number => Math.floor((place % shardRows) / blockRows)
 
   function runsOf(places: ArrayLike<number>): Run[] {

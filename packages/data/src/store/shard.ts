@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
-import { FormatError } from '@imago/tensor'
+import { FormatError, UnsupportedError } from '@imago/tensor'
 import { formatVersion, type Layout, type ShardEntry, type StoreIdentity, shardLength } from './manifest.js'
 
 /**
@@ -8,6 +8,16 @@ import { formatVersion, type Layout, type ShardEntry, type StoreIdentity, shardL
  * consecutive) and the CRC-32 of each block. Numbers are little-endian.
  */
 export const headBytes = 64
+
+/**
+ * Refuse a machine whose numbers lie the other way round: records are memory as it is.
+ *
+ * @throws UnsupportedError
+ */
+export function checkByteOrder(): void {
+  if (new Uint8Array(Uint16Array.of(1).buffer)[0] !== 1)
+    throw new UnsupportedError('the store of soft targets', 'this machine is big-endian, and stores are little-endian')
+}
 
 const magic = new TextEncoder().encode('imagoSTS')
 

@@ -16,6 +16,7 @@ import {
   manifestName,
   type StoreIdentity,
 } from './manifest.js'
+import { checkByteOrder } from './shard.js'
 import { beginShard, removeStray, type ShardFile } from './shard-file.js'
 
 export interface CreateStoreOptions {
@@ -69,6 +70,7 @@ const lockName = 'store.lock'
  */
 export async function createStore(options: CreateStoreOptions): Promise<StoreWriter> {
   const caller = 'createStore'
+  checkByteOrder()
   const identity = identityOf(caller, options)
   const { folder } = options
   let made: string | undefined

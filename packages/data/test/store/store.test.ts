@@ -8,6 +8,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
   batches,
+  compactCost,
   createStore,
   type Dataset,
   fromStore,
@@ -124,6 +125,38 @@ describe('a store', () => {
           .sort((a, b) => b - a),
       ).toEqual(row(want.values, r))
     await Promise.all([full.close(), part.close()])
+  })
+
+  test('of compact rows says what it costs at most, and costs no more', async () => {
+    const data = rows(50)
+    const folder = place()
+    await fill({ folder, data, encoding: { kind: 'compact', k: classes, bits: 5, temperatures: [1] } })
+    const store = await openStore(folder)
+    const cost = (await compactCost(store))!
+    expect(cost.rows).toBe(50)
+    const { values, indices } = await fromStore(store)(allOf(data))
+    const want = await straight(data)
+    const logSoftmax = (z: number[]): number[] => {
+      const sum = Math.log(z.reduce((total, x) => total + Math.exp(x), 0))
+      return z.map((x) => x - sum)
+    }
+    let worst = 0
+    for (let r = 0; r < 50; r++) {
+      expect(row(indices!, r)).toEqual([...Array(classes).keys()])
+      const [p, q] = [logSoftmax(row(want, r)), logSoftmax(row(values!, r))]
+      worst = Math.max(
+        worst,
+        p.reduce((sum, x, c) => sum + Math.exp(x) * (x - q[c]!), 0),
+      )
+    }
+    expect(worst).toBeLessThanOrEqual(cost.bound)
+    expect(worst).toBeGreaterThan(cost.bound / 100)
+    await store.close()
+    const whole = place()
+    await fill({ folder: whole, data })
+    const full = await openStore(whole)
+    expect(await compactCost(full)).toBeUndefined()
+    await full.close()
   })
 
   test('is a member of an ensemble', async () => {
