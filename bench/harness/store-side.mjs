@@ -31,7 +31,7 @@ const range = (from, to) => Uint32Array.from({ length: to - from }, (_, i) => fr
 
 /** The teacher, warm; without a hidden layer it is no network: the same logits for every batch. */
 async function open() {
-  if (hidden === 0) {
+  if (hidden.length === 0) {
     const random = rng(3)
     const logits = Float32Array.from({ length: batch * classes }, () => 8 * random.uniform() - 4)
     const answer = async ({ input }) => {
@@ -40,7 +40,7 @@ async function open() {
     }
     return Object.assign(answer, { dispose: async () => undefined })
   }
-  const teacher = await predictor(network(1, hidden), { threads, batchSize: batch })
+  const teacher = await predictor(network(1, ...hidden), { threads, batchSize: batch })
   await teacher(data.rows(range(0, batch)).inputs)
   return teacher
 }

@@ -16,10 +16,12 @@ const mostBytes = 2 ** 20
 const mostReads = 16
 
 /**
- * So much is read at once and without waiting: a block that the system has in memory comes in a microsecond, and to ask another thread for it takes
- * ten. Whoever trains waits for its targets in any case.
+ * So much is read without waiting, where the system has it in memory: a block then comes in a microsecond or a few, and to ask another thread for it
+ * takes ten.
  */
 const smallBytes = 2 ** 16
+/** Runs that are read so in any case. */
+const looked = 4
 
 /** Rows that lie together in one shard. */
 interface Run {
@@ -90,6 +92,7 @@ export function recordReader(
     run: Run,
     places: ArrayLike<number>,
     take: (i: number, bytes: Uint8Array, at: number) => void,
+    atOnce: boolean,
   ): Promise<void> {
     const { shard, firstBlock, blocks, wanted } = run
     const inShard = shards[shard]!.rows
@@ -98,7 +101,7 @@ export function recordReader(
     const position = headBytes + from * rowBytes
     await files.use(shard, async (handle, where) => {
       const bytes =
-        length <= scratch.length
+        atOnce && length <= scratch.length
           ? readNow(handle.fd, where, position, scratch.subarray(0, length))
           : await readExactly(handle, where, position, length)
       check(where, run, bytes, places)
@@ -109,16 +112,26 @@ export function recordReader(
   return {
     async read(places, take) {
       const runs = runsOf(places)
+      // The first few tell whether the system has the blocks in memory. Where the disk had to move, the rest is asked for all at once.
+      const before = diskReads()
       let next = 0
+      while (next < Math.min(looked, runs.length)) await readRun(runs[next++]!, places, take, true)
+      const atOnce = next < runs.length && diskReads() === before
       const work = async (): Promise<void> => {
-        while (next < runs.length) await readRun(runs[next++]!, places, take)
+        while (next < runs.length) await readRun(runs[next++]!, places, take, atOnce)
       }
       // All are waited for, so that nothing reads any more when an error is told.
-      const done = await Promise.allSettled(Array.from({ length: Math.min(mostReads, runs.length) }, work))
+      const workers = atOnce ? 1 : Math.min(mostReads, runs.length - next)
+      const done = await Promise.allSettled(Array.from({ length: workers }, work))
       const failed = done.find((one) => one.status === 'rejected')
       if (failed) throw failed.reason
     },
   }
+}
+
+/** How often this process made a disk read so far, where the system tells. */
+function diskReads(): number {
+  return process.resourceUsage().fsRead
 }
 
 /** Fill `bytes` from `position` on. @throws FormatError where the file ends before */
