@@ -122,6 +122,16 @@ describe('what an exporter folded, merged or tied', () => {
     await student.dispose()
   })
 
+  it('the scales of 1 that group normalization is spelled with are no weights', async () => {
+    const model = await read('grouped.dynamo.onnx')
+    expect(model.graph.nodes.some((node) => node.op === 'InstanceNormalization')).toBe(true)
+    const { weights } = inspectStudent(model)
+    // The module's own scale and shift got names and dims from the exporter: [4, 1, 1].
+    expect(weights.map(({ name }) => name).sort()).toEqual(
+      ['conv.weight', 'conv.bias', 'head.weight', 'head.bias', 'val_21', 'val_23'].sort(),
+    )
+  })
+
   it.each(['tied.onnx', 'tied.dynamo.onnx'])(
     '%s: a matrix of two layers is one weight with both gradients',
     async (file) => {

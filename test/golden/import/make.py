@@ -56,6 +56,15 @@ class Tied(nn.Module):
         return self.decode(torch.tanh(self.mix(self.words(ids))).mean(1))
 
 
+class Grouped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.norm, self.head = nn.Conv2d(1, 4, 3, padding=1), nn.GroupNorm(2, 4), nn.Linear(4, 3)
+
+    def forward(self, image):
+        return self.head(torch.tanh(self.norm(self.conv(image))).mean([2, 3]))
+
+
 def legacy(net, given, name, **options):
     torch.onnx.export(net, given, name, dynamo=False, opset_version=17, input_names=["x"], output_names=["logits"],
                       dynamic_axes={"x": {0: "batch"}, "logits": {0: "batch"}}, **options)
@@ -104,3 +113,4 @@ legacy(seeded(Pixels), pixels, "functions.onnx", export_modules_as_functions={nn
 legacy(seeded(Pixels).half(), pixels.half(), "half.onnx", **TRAINING)
 dynamo(seeded(Pixels).half(), pixels.half(), "half.dynamo.onnx", optimize=False)
 dynamo(seeded(Pixels), pixels, "external.dynamo.onnx", external=True, optimize=False)
+dynamo(seeded(Grouped), pixels, "grouped.dynamo.onnx")

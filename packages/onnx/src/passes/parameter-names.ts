@@ -91,7 +91,8 @@ function collect(graph: Graph, node: Node, state: State): void {
     for (const source of origin.get(name) ?? computed ?? []) {
       const taken =
         positions !== undefined ? positions.some((i) => node.inputs[i] === name) : afterWeights && isWeight(source)
-      if (taken && !isMask(graph.initializers.get(source)!)) wanted.add(source)
+      const constant = graph.initializers.get(source)!
+      if (taken && !isMask(constant) && !isUnitOfGroups(node, name, constant, makers)) wanted.add(source)
     }
   }
   const behind = (name: string): readonly string[] | undefined => origin.get(name) ?? derived.get(name)
@@ -131,6 +132,22 @@ function isMask(constant: ConstantTensor): boolean {
   const isBinary =
     data.every((value) => value === 0 || value === 1) || data.every((value) => value === 0 || value <= far)
   return isBinary && data.some((value) => value !== first)
+}
+
+/**
+ * GroupNorm before opset 21: groups become channels (Reshape), are normalised with scales of 1 and shifts of 0 that are no weights, and the
+ * module's own scale and shift follow.
+ */
+function isUnitOfGroups(
+  node: Node,
+  name: string,
+  constant: ConstantTensor,
+  makers: ReadonlyMap<string, string>,
+): boolean {
+  if (node.op !== 'InstanceNormalization' || makers.get(node.inputs[0] ?? '') !== 'Reshape') return false
+  if (constant.external !== undefined) return false
+  const unit = name === node.inputs[1] ? 1 : 0
+  return (tensorOf(constant).data as Float32Array).every((value) => value === unit)
 }
 
 /** Values from which a gradient can reach an output. */
