@@ -110,7 +110,7 @@ function effectsOf(rows: readonly BaCaruanaRow[]): Effect[] {
     `${percent(a.testErrorRate)} against ${percent(b.testErrorRate)}`
   return [
     {
-      name: `${deep.set}: on labels, the deep net makes fewer errors than the shallow one of its size`,
+      name: `${deep.set}: on labels, the deep net makes fewer errors than the shallow one`,
       holds: deep.testErrorRate < labels.testErrorRate,
       found: against(deep, labels),
     },
