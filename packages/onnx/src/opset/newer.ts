@@ -74,6 +74,15 @@ const pad: Rewrite = (node, to) => {
   return [{ ...node, inputs: [node.inputs[0]!, whole, ...node.inputs.slice(2, 3)] }]
 }
 
+/** Two pads for each axis that is named, and axes that are there; what does not fit is for the runtime to refuse. */
+function padsFit({ inputs: [data = '', pads = '', , axes = ''] }: Node, to: Rewriter): boolean {
+  const rank = to.shapeOf(data)?.length
+  const [some, named] = [to.valueOf(pads), to.valueOf(axes)]
+  if (rank === undefined || some?.type !== 'int64' || named === undefined) return false
+  const inRange = [...(named.data as Iterable<bigint | number>)].every((axis) => axis >= -rank && axis < rank)
+  return inRange && some.data.length === 2 * named.data.length
+}
+
 interface Newer {
   /** False where this node cannot be said in opset 17. */
   readonly can: (node: Node, to: Rewriter) => boolean
@@ -116,11 +125,7 @@ export const newerRewrites: ReadonlyMap<string, Newer> = new Map<string, Newer>(
     'Pad',
     {
       can: (node, to) =>
-        stringAttribute(node, 'mode', 'constant') !== 'wrap' &&
-        ((node.inputs[3] ?? '') === '' ||
-          (to.shapeOf(node.inputs[0] ?? '') !== undefined &&
-            to.valueOf(node.inputs[3]!) !== undefined &&
-            to.valueOf(node.inputs[1] ?? '') !== undefined)),
+        stringAttribute(node, 'mode', 'constant') !== 'wrap' && ((node.inputs[3] ?? '') === '' || padsFit(node, to)),
       rewrite: pad,
     },
   ],

@@ -1,3 +1,4 @@
+import { ShapeError } from '@imago/tensor'
 import { describe, expect, test } from 'vitest'
 import {
   type AttributeValue,
@@ -145,6 +146,26 @@ describe('normaliseOpset', () => {
     expect(inner.kind === 'graph' && inner.value.nodes[0]!.inputs).toHaveLength(2)
     validateGraph(normaliseOpset(whole).graph)
   })
+})
+
+test('pads that do not fit their axes are left to the runtime', () => {
+  const padded = (pads: number[], axes: number[]): Model => {
+    const b = builder()
+    const x = b.input('x', 'float32', ['N', 4])
+    b.output(b.op('Pad', [x, b.ints(pads), '', b.ints(axes)]))
+    const opsets = new Map([['', 18]])
+    return { irVersion: 8, opsets, producer: '', graph: b.graph(), metadata: new Map(), functions: [] }
+  }
+  expect(normaliseOpset(padded([1, 2], [-1])).opsets.get('')).toBe(17)
+  for (const [pads, axes] of [
+    [[1], [-1]],
+    [
+      [1, 2, 3],
+      [0, 1],
+    ],
+  ] as const)
+    expect(normaliseOpset(padded([...pads], [...axes])).opsets.get('')).toBe(18)
+  expect(() => normaliseOpset(padded([1, 2], [5]))).toThrow(ShapeError)
 })
 
 describe('inlineFunctions', () => {
