@@ -25,7 +25,7 @@ if (options.help) {
   --out      write every case's answer to this JSON file
   --only     only cases whose name contains TEXT
   --verbose  print every case that is refused, too
-  Exit code 1 where a gradient is wrong.`)
+  Exit code 1 where a gradient is wrong, outputs change behind the passes, or a model does not come back the same.`)
   process.exit(0)
 }
 

@@ -50,7 +50,7 @@ test('the last line and what fails', () => {
       { ...entry, same: true },
       { ...entry, same: false, why: 'one byte' },
     ],
-    structure: [],
+    structure: [{ ...entry, answer: 'different', why: 'y, by one bit' }],
     gradients: [
       { ...entry, answer: 'pass' },
       { ...entry, answer: 'refused', why: 'no rule' },
@@ -58,5 +58,5 @@ test('the last line and what fails', () => {
     ],
   }
   expect(verdict(result)).toBe('round trip 1/2 · pass 1 · refused 1 · wrong 1')
-  expect(wrong(result)).toBe(1)
+  expect(wrong(result)).toBe(3)
 })

@@ -58,9 +58,9 @@ function score(entries) {
   return `${entries.length} · pass ${count(entries, 'pass')} · refused ${count(entries, 'refused')} · wrong ${count(entries, 'wrong')}`
 }
 
-/** How many gradients are wrong. */
-export function wrong({ gradients }) {
-  return count(gradients, 'wrong')
+/** How many answers are wrong: gradients, outputs behind the passes, models that do not come back the same. */
+export function wrong({ roundTrip, structure, gradients }) {
+  return count(gradients, 'wrong') + count(structure, 'different') + roundTrip.filter(({ same }) => !same).length
 }
 
 /** The last line. */
