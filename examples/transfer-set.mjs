@@ -41,6 +41,7 @@ const students = []
 const teach = async (hidden, seed, epochs, fit) => {
   const student = await openStudent(mlp([width, hidden, 2], { rng: rng(seed) }), { threads: 1 })
   students.push(student)
+  // biome-ignore lint/suspicious/noFocusedTests: no test, it fits a net
   await drain(fit({ student, epochs, optimizer: adamw({ rate: 0.01 }), rng: rng(seed) }))
   return predictStudent(student)
 }

@@ -43,5 +43,6 @@ export {
 export { hinton2015Speech } from './hinton-2015-speech/recipe.js'
 export type { HintonSpeechResult, SpeechRow } from './hinton-2015-speech/tabulate.js'
 export type { Job, JobContext, RecipeEvent } from './jobs/job.js'
+export type { RecipeOptions } from './jobs/recipe-options.js'
 export { type RunJobsOptions, runJobs } from './jobs/run-jobs.js'
 export type { TrainingResult } from './jobs/train-model.js'

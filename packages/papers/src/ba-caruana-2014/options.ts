@@ -1,12 +1,12 @@
 import type { SpokenDigits, TrainTest } from '@imago/data'
+import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-options.js'
 
 /** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
-export interface BaCaruanaOptions {
+export interface BaCaruanaOptions extends RecipeOptions {
   /** `fsdd()` of @imago/data: frames of spoken digits, as the paper's TIMIT. */
   readonly digits?: SpokenDigits
   /** MNIST: rows [N, 784] in [0, 1] as input `input`. */
   readonly images?: TrainTest
-  readonly runDir: string
   /** Units of the hidden layers of the deep nets, by data set. */
   readonly deep?: { readonly fsdd: readonly number[]; readonly mnist: readonly number[] }
   /** Linear and hidden units of the shallow net. */
@@ -27,20 +27,13 @@ export interface BaCaruanaOptions {
   readonly deepRate?: number
   /** Peaks of the shallow nets' rate to choose from on held-out rows, for each way to teach by itself. */
   readonly rates?: readonly number[]
-  /** Threads of ONNX Runtime in this process. */
-  readonly threads?: number
   /** One seed, one rate, few epochs: whether the effects point the right way. */
   readonly fast?: boolean
   /** One training utterance, or image, in so many is used. */
   readonly oneIn?: number
-  readonly signal?: AbortSignal
-  readonly clock?: () => number
-  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }
 
-export type BaCaruanaSettings = Required<
-  Omit<BaCaruanaOptions, 'digits' | 'images' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
->
+export type BaCaruanaSettings = SettingsOf<BaCaruanaOptions, 'digits' | 'images'>
 
 export const defaults: BaCaruanaSettings = {
   /** The paper's DNN has three layers of 2000. */
@@ -88,6 +81,5 @@ export const paper = {
 /** Options over `fast` over defaults. */
 export function baCaruanaSettings(options: Partial<BaCaruanaOptions>): BaCaruanaSettings {
   const base: BaCaruanaSettings = { ...defaults, ...(options.fast && fastDefaults) }
-  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
-  return { ...base, ...(Object.fromEntries(given) as Partial<BaCaruanaSettings>) }
+  return settled(base, options)
 }

@@ -1,10 +1,9 @@
+import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-options.js'
 import { type ProblemName, problemNames } from './problems.js'
 
-export interface Bucila2006Options {
+export interface Bucila2006Options extends RecipeOptions {
   /** The folder that has adult, covertype and letter, or whose folder data has them. */
   readonly dataDir: string
-  /** The folder of the run; processes that are given the same one share the work. */
-  readonly runDir: string
   readonly problems?: readonly ProblemName[]
   /** Less of everything: whether the effects point the right way, in ≤ 10 minutes on 2 cores. */
   readonly fast?: boolean
@@ -20,17 +19,9 @@ export interface Bucila2006Options {
   readonly probability?: number
   readonly localVariance?: number
   readonly seed?: number
-  /** Threads of ONNX Runtime in this process. */
-  readonly threads?: number
-  readonly signal?: AbortSignal
-  /** Milliseconds, for speeds. */
-  readonly clock?: () => number
-  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }
 
-export type Settings = Required<
-  Omit<Bucila2006Options, 'dataDir' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
-> & {
+export type Settings = SettingsOf<Bucila2006Options, 'dataDir'> & {
   readonly rows: { readonly train: number; readonly holdOut: number; readonly test: number }
   readonly batch: number
   readonly rate: number
@@ -85,6 +76,5 @@ export const fastDefaults: Partial<Settings> = {
 /** Options over `fast` over defaults. */
 export function settingsOf(options: Bucila2006Options): Settings {
   const base: Settings = { ...defaults, ...(options.fast && fastDefaults) }
-  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
-  return { ...base, ...(Object.fromEntries(given) as Partial<Settings>) }
+  return settled(base, options)
 }

@@ -1,17 +1,14 @@
 import type { TrainTest } from '@imago/data'
+import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-options.js'
 
 /** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
-export interface HintonMnistOptions {
+export interface HintonMnistOptions extends RecipeOptions {
   /** MNIST: rows [N, 784] in [0, 1] as input `input`, 60,000 to learn from and 10,000 to count errors on. */
   readonly data: TrainTest
-  /** The folder of the run; processes that are given the same one share the work. */
-  readonly runDir: string
   /** Passes over the training set of students, and of teachers where `teacherEpochs` is not given. */
   readonly epochs?: number
   readonly teacherEpochs?: number
   readonly seeds?: readonly number[]
-  /** Threads of ONNX Runtime in this process. */
-  readonly threads?: number
   /** Few epochs, one seed, no selection, no ablation: whether the effects point the right way. */
   readonly fast?: boolean
   /** Units of the hidden layers; default: the paper's. */
@@ -30,14 +27,9 @@ export interface HintonMnistOptions {
   readonly hardWeight?: number
   /** Also train the distilled student with other epochs, shares, rates and temperatures, on the first seed. */
   readonly ablation?: boolean
-  readonly signal?: AbortSignal
-  /** Milliseconds, for rows per second. */
-  readonly clock?: () => number
-  /** How to wait for other processes; default: a timer. */
-  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }
 
-export type Settings = Required<Omit<HintonMnistOptions, 'data' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>>
+export type Settings = SettingsOf<HintonMnistOptions, 'data'>
 
 /** Defaults of a full run. */
 export const defaults: Settings = {
@@ -99,8 +91,7 @@ export function settingsOf(options: HintonMnistOptions): Settings {
     ...(options.optimizer === 'sgd' && { rates: sgdRates, teacherRate: 1 }),
     ...(options.fast && fastDefaults),
   }
-  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
-  const settings: Settings = { ...base, ...(Object.fromEntries(given) as Partial<Settings>) }
+  const settings = settled(base, options)
   if (options.epochs !== undefined && options.teacherEpochs === undefined)
     return { ...settings, teacherEpochs: options.epochs }
   return settings

@@ -1,12 +1,12 @@
 import type { SpokenDigits, TrainTest } from '@imago/data'
+import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-options.js'
 
 /** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
-export interface RegularizerOptions {
+export interface RegularizerOptions extends RecipeOptions {
   /** `fsdd()` of @imago/data: frames of spoken digits, as in the paper. */
   readonly digits?: SpokenDigits
   /** MNIST: rows [N, 784] in [0, 1] as input `input`. */
   readonly images?: TrainTest
-  readonly runDir: string
   /** The share of the training set that the small sets have. */
   readonly share?: number
   /** Temperatures to choose from on held-out rows. */
@@ -16,22 +16,15 @@ export interface RegularizerOptions {
   readonly epochs?: number
   readonly fewEpochs?: number
   readonly rate?: number
-  /** Threads of ONNX Runtime in this process. */
-  readonly threads?: number
   /** One seed, and a part of the data: whether the effects point the right way. */
   readonly fast?: boolean
   /** Units of the hidden layers, by data set. */
   readonly hidden?: { readonly fsdd: readonly number[]; readonly mnist: readonly number[] }
   /** One training utterance, or image, in so many is used. */
   readonly oneIn?: number
-  readonly signal?: AbortSignal
-  readonly clock?: () => number
-  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }
 
-export type RegularizerSettings = Required<
-  Omit<RegularizerOptions, 'digits' | 'images' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
->
+export type RegularizerSettings = SettingsOf<RegularizerOptions, 'digits' | 'images'>
 
 export const defaults: RegularizerSettings = {
   /** §6. */
@@ -64,6 +57,5 @@ export const paper = {
 /** Options over `fast` over defaults. */
 export function regularizerSettings(options: Partial<RegularizerOptions>): RegularizerSettings {
   const base: RegularizerSettings = { ...defaults, ...(options.fast && fastDefaults) }
-  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
-  return { ...base, ...(Object.fromEntries(given) as Partial<RegularizerSettings>) }
+  return settled(base, options)
 }

@@ -1,11 +1,10 @@
 import type { SpokenDigits } from '@imago/data'
+import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-options.js'
 
 /** What the recipe may vary. Defaults are in `defaults`, each with where it comes from. */
-export interface HintonSpeechOptions {
+export interface HintonSpeechOptions extends RecipeOptions {
   /** `fsdd()` of @imago/data. */
   readonly digits: SpokenDigits
-  /** The folder of the run; processes that are given the same one share the work. */
-  readonly runDir: string
   /** `official`, or the name of a speaker who is left out of training and tested on. */
   readonly splits?: readonly string[]
   /** Frames before and after the one that is asked about. */
@@ -29,18 +28,11 @@ export interface HintonSpeechOptions {
   readonly students?: number
   /** One utterance in so many is used. */
   readonly oneIn?: number
-  /** Threads of ONNX Runtime in this process. */
-  readonly threads?: number
   /** Half of the utterances, and fewer students: whether the effects point the right way. */
   readonly fast?: boolean
-  readonly signal?: AbortSignal
-  readonly clock?: () => number
-  readonly wait?: (ms: number, signal?: AbortSignal) => Promise<unknown>
 }
 
-export type SpeechSettings = Required<
-  Omit<HintonSpeechOptions, 'digits' | 'runDir' | 'signal' | 'clock' | 'wait' | 'threads'>
->
+export type SpeechSettings = SettingsOf<HintonSpeechOptions, 'digits'>
 
 export const defaults: SpeechSettings = {
   splits: ['official', 'theo'],
@@ -82,6 +74,5 @@ export const paper = {
 /** Options over `fast` over defaults. */
 export function speechSettings(options: Partial<HintonSpeechOptions>): SpeechSettings {
   const base: SpeechSettings = { ...defaults, ...(options.fast && fastDefaults) }
-  const given = Object.entries(options).filter(([key, value]) => key in base && value !== undefined)
-  return { ...base, ...(Object.fromEntries(given) as Partial<SpeechSettings>) }
+  return settled(base, options)
 }
