@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fromPredict, type Predict, rng, type Targets, tensor } from '@imago/tensor'
+import { fromPredict, type Predict, rng, type Targets, type Tensor, tensor } from '@imago/tensor'
 import { type Dataset, dataset, type EncodingOptions, fillStore, subset } from '../../src/index.js'
 
 export const classes = 20
@@ -67,4 +67,9 @@ export async function contents(folder: string): Promise<{ [name: string]: string
 /** All rows of a data set as a batch. */
 export function allOf(data: Dataset): ReturnType<Dataset['rows']> {
   return data.rows(Uint32Array.from({ length: data.length }, (_, i) => i))
+}
+
+/** What the teacher says of a data set's rows, straight. */
+export async function straight(data: Dataset): Promise<Tensor<'float32'>> {
+  return (await teacher(allOf(data).inputs)).logits as Tensor<'float32'>
 }
