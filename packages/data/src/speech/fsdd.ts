@@ -1,9 +1,8 @@
-import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FormatError, NotFoundError, type Tensor } from '@imago/tensor'
+import { FormatError, type Tensor } from '@imago/tensor'
+import { smallTable } from '../csv/small-table.js'
 import { readIdx } from '../idx/read-idx.js'
-import { gunzip, isGzip } from '../io/gunzip.js'
-import { readAll, withSource } from '../io/open-source.js'
+import { findFolder } from '../io/find-folder.js'
 
 /** One recording of one digit. */
 export interface SpokenDigit {
@@ -43,12 +42,12 @@ const files = {
  * @throws NotFoundError saying where it was looked for, FormatError naming the file and line that does not fit the others
  */
 export async function fsdd(options: { readonly dataDir?: string }): Promise<SpokenDigits> {
-  const folder = await find(options.dataDir)
+  const folder = await findFolder(options.dataDir, { name: 'fsdd', file: files.utterances, what: 'spoken digits' })
   const at = (file: keyof typeof files): string => join(folder, files[file])
   const samples = vector(await readIdx(at('samples')), 'int16', at('samples')) as Int16Array
   const aligned = vector(await readIdx(at('states')), 'uint8', at('states')) as Uint8Array
-  const states = (await table(at('names'), ['state', 'name', 'phone'])).map(([, name]) => name!)
-  const lexicon = (await table(at('lexicon'), ['digit', 'phones'])).map(([, phones]) => phones!.split(' '))
+  const states = (await smallTable(at('names'), ['state', 'name', 'phone'])).map(([, name]) => name!)
+  const lexicon = (await smallTable(at('lexicon'), ['digit', 'phones'])).map(([, phones]) => phones!.split(' '))
   const strange = lexicon.flat().find((phone) => ![0, 1, 2].every((part) => states.includes(`${phone}_${part}`)))
   if (strange !== undefined) throw new FormatError(at('lexicon'), `phone ${strange} has no states in ${files.names}`)
   const most = aligned.reduce((a, b) => Math.max(a, b), 0)
@@ -56,7 +55,7 @@ export async function fsdd(options: { readonly dataDir?: string }): Promise<Spok
     throw new FormatError(at('states'), `holds state ${most}, and ${files.names} names ${states.length}`)
 
   const header = ['digit', 'speaker', 'index', 'first_sample', 'samples', 'first_frame', 'frames']
-  const lines = await table(at('utterances'), header)
+  const lines = await smallTable(at('utterances'), header)
   const utterances = lines.map((cells, i): SpokenDigit => {
     const [digit, index, firstSample, count, firstFrame, frames] = [0, 2, 3, 4, 5, 6].map((c) => Number(cells[c])) as [
       number,
@@ -84,42 +83,7 @@ export async function fsdd(options: { readonly dataDir?: string }): Promise<Spok
   return { utterances, rate: 8000, states, lexicon }
 }
 
-async function find(dataDir: string | undefined): Promise<string> {
-  const places = dataDir === undefined ? [] : [join(dataDir, 'fsdd'), join(dataDir, 'data', 'fsdd'), dataDir]
-  for (const place of places) {
-    const found = await stat(join(place, files.utterances)).catch(() => undefined)
-    if (found?.isFile()) return place
-  }
-  throw new NotFoundError(
-    dataDir === undefined
-      ? 'The spoken digits were asked for without a folder'
-      : `There are no spoken digits in ${dataDir}`,
-    `Name a folder that holds fsdd/${files.utterances} and the files beside it`,
-  )
-}
-
 function vector({ type, dims, data }: Tensor, wanted: string, name: string): Tensor['data'] {
   if (type === wanted && dims.length === 1) return data
   throw new FormatError(name, `must hold ${wanted} [N], holds ${type} [${dims.join(', ')}]`)
-}
-
-/** Rows of a small CSV file without quotes, plain or gzipped, under exactly this header. */
-async function table(path: string, header: readonly string[]): Promise<string[][]> {
-  const bytes = await withSource(path, readAll)
-  const text = new TextDecoder().decode(isGzip(bytes) ? await unpacked(bytes, path) : bytes)
-  const [head = '', ...lines] = text.split(/\r?\n/).filter((line) => line !== '')
-  if (head !== header.join()) throw new FormatError(`${path}, line 1`, `must be "${header.join()}"`)
-  return lines.map((line, i) => {
-    const cells = line.split(',')
-    if (cells.length !== header.length)
-      throw new FormatError(`${path}, line ${i + 2}`, `has ${cells.length} fields for ${header.length} columns`)
-    return cells
-  })
-}
-
-/** The length that gzip keeps in its last four bytes says how much to allocate. */
-async function unpacked(bytes: Uint8Array, path: string): Promise<Uint8Array> {
-  if (bytes.length < 18) throw new FormatError(path, 'is no sound gzip file (it is cut short)')
-  const size = new DataView(bytes.buffer, bytes.byteOffset + bytes.byteLength - 4).getUint32(0, true)
-  return gunzip(bytes, path, () => size)
 }
