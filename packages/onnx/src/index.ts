@@ -1,5 +1,6 @@
 export type { Initial } from './architectures/initial-weights.js'
 export { type LeNet5Options, lenet5 } from './architectures/lenet5.js'
+export { type MixtureOptions, mixtureOfExperts } from './architectures/mixture-of-experts.js'
 export { type Activation, type MlpOptions, mlp } from './architectures/mlp.js'
 export { type ShallowOptions, shallow } from './architectures/shallow.js'
 export * from './attributes.js'
