@@ -10,8 +10,21 @@ const mayImport = {
   autodiff: ['onnx'],
   runtime: ['onnx', 'autodiff', 'kernels'],
   trainer: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime'],
-  papers: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer'],
-  cli: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer', 'papers'],
+  specialists: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer'],
+  papers: ['kernels', 'losses', 'optim', 'data', 'ensembles', 'onnx', 'autodiff', 'runtime', 'trainer', 'specialists'],
+  cli: [
+    'kernels',
+    'losses',
+    'optim',
+    'data',
+    'ensembles',
+    'onnx',
+    'autodiff',
+    'runtime',
+    'trainer',
+    'specialists',
+    'papers',
+  ],
 }
 
 /** Vendors that live behind one door each: who may open it. */
