@@ -14,4 +14,5 @@ export {
   zero,
 } from './rule.js'
 export { type TrainingForm, type TrainingOptions, training } from './training.js'
+export { type ValueAndGradients, type ValueAndGradientsOptions, valueAndGradients } from './value-and-gradients.js'
 export { type VjpOptions, vjp } from './vjp.js'

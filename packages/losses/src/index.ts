@@ -1,9 +1,11 @@
 export { type DistOptions, dist } from './dist.js'
 export { type DkdOptions, dkd } from './dkd.js'
 export { type HardLabelOptions, hardLabel } from './hard-label.js'
+export { type HeadOptions, head } from './head.js'
+export * from './hidden/index.js'
 export { type JsdOptions, jsd } from './jsd.js'
 export { type LogitRegressionOptions, logitRegression } from './logit-regression.js'
-export type { Loss, LossProgress, LossResult } from './loss.js'
+export type { AnyLoss, DeferredLoss, Loss, LossProgress, LossResult } from './loss.js'
 export { type ReverseKlOptions, reverseKl } from './reverse-kl.js'
 export { hardWeightOf, type SoftTargetOptions, softTarget } from './soft-target.js'
 export {

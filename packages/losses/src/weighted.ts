@@ -1,6 +1,6 @@
 import { ArgumentError, isType, ShapeError, StateError, type Tensor, type TensorMap, tensorMap } from '@imago/tensor'
 import { gradientBuffer } from './gradient-buffer.js'
-import type { Loss, LossProgress, LossResult } from './loss.js'
+import type { AnyLoss, DeferredLoss, Loss, LossProgress, LossResult } from './loss.js'
 
 /** A weight ≥ 0, or one that changes over time: a schedule of @imago/optim. */
 export type Weight = number | ((at: LossProgress) => number)
@@ -9,23 +9,59 @@ export type Weight = number | ((at: LossProgress) => number)
  * The sum Σ weight·loss, by name. Parts: each loss by its name, unweighted; where a loss has several parts of its own, these too
  * as `name.part`. Parameters of a loss are called `name/parameter`. A loss of weight 0 is evaluated and reported, not added.
  *
+ * With a loss that is a graph (`openLoss` of @imago/runtime) among them the sum comes as a promise.
+ *
  * Where soft targets and labels meet at the same logits, `softTarget({ hardWeight })` is the same sum in one pass.
  *
  * @example weighted({ soft: [softTarget({ temperature: 20 }), 0.9], hard: [hardLabel(), 0.1] })
  */
-export function weighted(terms: { readonly [name: string]: readonly [loss: Loss, weight: Weight] }): Loss {
+export function weighted(terms: { readonly [name: string]: readonly [loss: Loss, weight: Weight] }): Loss
+export function weighted(terms: { readonly [name: string]: readonly [loss: AnyLoss, weight: Weight] }): DeferredLoss
+export function weighted(terms: { readonly [name: string]: readonly [loss: AnyLoss, weight: Weight] }): AnyLoss {
   const names = Object.keys(terms)
   if (names.length === 0) throw new ArgumentError('weighted', 'terms', 'at least one { name: [loss, weight] }', '{}')
   for (const name of names) if (typeof terms[name]![1] === 'number') checkWeight(name, terms[name]![1] as number)
   // An output may be called as a parameter is: each has sums of its own.
   const outputSums: Buffers = new Map()
   const parameterSums: Buffers = new Map()
-  const parameters = tensorMap(
-    names.flatMap((name) =>
-      Object.entries(terms[name]![0].parameters ?? {}).map(([key, p]) => [`${name}/${key}`, p] as const),
-    ),
-  )
+  const together = (which: 'parameters' | 'memory'): TensorMap =>
+    tensorMap(
+      names.flatMap((name) =>
+        Object.entries(terms[name]![0][which] ?? {}).map(([key, p]) => [`${name}/${key}`, p] as const),
+      ),
+    )
+  const parameters = together('parameters')
+  const memory = together('memory')
   const union = (lists: (readonly string[])[]): string[] => [...new Set(lists.flat())]
+
+  const sumOf = (results: readonly LossResult[], at: LossProgress | undefined): LossResult => {
+    let value = 0
+    const parts: { [name: string]: number } = Object.create(null)
+    const cotangents = tensorMap()
+    const gradients = tensorMap()
+    names.forEach((name, i) => {
+      const weight = terms[name]![1]
+      const factor = typeof weight === 'number' ? weight : scheduled(name, weight, at)
+      const result = results[i]!
+      report(parts, name, result)
+      // A term with the factor 0 is not there: 0·∞ would be NaN.
+      if (factor > 0) value += factor * result.value
+      accumulate(cotangents, '', factor, result.cotangents, outputSums)
+      accumulate(gradients, `${name}/`, factor, result.gradients ?? {}, parameterSums)
+    })
+    const keeps = results.flatMap(({ keep }) => keep ?? [])
+    return {
+      value,
+      parts,
+      cotangents,
+      ...(Object.keys(gradients).length > 0 && { gradients }),
+      ...(keeps.length > 0 && {
+        keep() {
+          for (const keep of keeps) keep()
+        },
+      }),
+    }
+  }
 
   return {
     needs: {
@@ -33,24 +69,17 @@ export function weighted(terms: { readonly [name: string]: readonly [loss: Loss,
       targets: union(names.map((name) => terms[name]![0].needs.targets)),
     },
     ...(Object.keys(parameters).length > 0 && { parameters }),
-    evaluate(student, targets, given = parameters, at) {
-      let value = 0
-      const parts: { [name: string]: number } = Object.create(null)
-      const cotangents = tensorMap()
-      const gradients = tensorMap()
-      for (const name of names) {
-        const [loss, weight] = terms[name]!
-        const factor = typeof weight === 'number' ? weight : scheduled(name, weight, at)
-        const result = loss.evaluate(student, targets, own(name, loss, given), at)
-        report(parts, name, result)
-        // A term with the factor 0 is not there: 0·∞ would be NaN.
-        if (factor > 0) value += factor * result.value
-        accumulate(cotangents, '', factor, result.cotangents, outputSums)
-        accumulate(gradients, `${name}/`, factor, result.gradients ?? {}, parameterSums)
-      }
-      return { value, parts, cotangents, ...(Object.keys(gradients).length > 0 && { gradients }) }
+    ...(Object.keys(memory).length > 0 && { memory }),
+    evaluate(student: TensorMap, targets: TensorMap, given: TensorMap = parameters, at?: LossProgress) {
+      const results = names.map((name) => {
+        const [loss] = terms[name]!
+        return loss.evaluate(student, targets, own(name, loss, given), at)
+      })
+      return results.some((result) => result instanceof Promise)
+        ? Promise.all(results).then((all) => sumOf(all, at))
+        : sumOf(results as LossResult[], at)
     },
-  }
+  } as AnyLoss
 }
 
 function report(parts: { [name: string]: number }, name: string, { value, parts: inner }: LossResult): void {
@@ -60,7 +89,7 @@ function report(parts: { [name: string]: number }, name: string, { value, parts:
 }
 
 /** The loss's own parameters under its own names. */
-function own(name: string, loss: Loss, given: TensorMap): TensorMap | undefined {
+function own(name: string, loss: AnyLoss, given: TensorMap): TensorMap | undefined {
   if (loss.parameters === undefined) return undefined
   return tensorMap(Object.keys(loss.parameters).map((key) => [key, given[`${name}/${key}`] ?? loss.parameters![key]!]))
 }

@@ -129,13 +129,17 @@ export function dkdValue(
   return mean(student, labels, weights, (z, row, label) => {
     if (label === -1) return 0
     const v = teacher[row]!
-    const [q, p] = [softmax(z, t)[label]!, softmax(v, t)[label]!]
+    // Not 1 − p: of a row that is sure of its label nothing would be left but rounding.
+    const binary = (x: readonly number[]) => {
+      const p = softmax(x, t)
+      return [p[label]!, p.reduce((sum, one, c) => (c === label ? sum : sum + one), 0)]
+    }
     const rest = (x: readonly number[]) =>
       softmax(
         x.filter((_, c) => c !== label),
         t,
       )
-    return t * t * (alpha * kl([p, 1 - p], [q, 1 - q]) + beta * kl(rest(v), rest(z)))
+    return t * t * (alpha * kl(binary(v), binary(z)) + beta * kl(rest(v), rest(z)))
   })
 }
 

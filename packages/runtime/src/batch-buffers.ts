@@ -10,6 +10,8 @@ export interface BatchBuffers {
   /** Backward outputs. */
   readonly gradients: { [name: string]: OrtTensor }
   readonly masks: { [name: string]: Tensor<'float32'> }
+  /** Cotangents of outputs that no loss reads. */
+  readonly nothing: { [name: string]: Tensor }
   readonly statistics: { [name: string]: Tensor<'float32'> }
   outputs?: TensorMap
   gradientMap?: TensorMap
@@ -29,6 +31,7 @@ export function batchBuffers(): (inputs: readonly (readonly number[])[]) => Batc
       backwardFeeds: {},
       gradients: {},
       masks: {},
+      nothing: {},
       statistics: {},
     }
     kept.delete(key)

@@ -12,7 +12,10 @@ export interface ForwardResult {
   readonly outputs: TensorMap
   /** New values of tensors that forward moves by itself (running statistics), to be copied over the parameters of that name. */
   readonly updates: TensorMap
-  /** From dLoss/dOutput to dLoss/dParameter, both by name. Once per forward; the gradients are valid until the next pullback. */
+  /**
+   * From dLoss/dOutput to dLoss/dParameter, both by name; an output that is left out does not matter to the loss. Once per forward; the
+   * gradients are valid until the next pullback.
+   */
   pullback(cotangents: TensorMap): Promise<TensorMap>
 }
 

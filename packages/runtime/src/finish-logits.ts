@@ -1,16 +1,30 @@
 import { fromFloat16 } from '@imago/kernels'
-import { isType, NumericError, ShapeError, type Tensor, type TensorData, tensor, UnsupportedError } from '@imago/tensor'
+import {
+  elementCount,
+  isType,
+  NumericError,
+  ShapeError,
+  type Tensor,
+  type TensorData,
+  tensor,
+  UnsupportedError,
+} from '@imago/tensor'
 
-/** One number for each class and row, as float32 [rows, C]: other float types are converted, trailing dims of 1 dropped. */
+/** One number for each class and row, as float32 [rows, C], of sequences [rows, T, C]: other float types are converted, trailing dims of 1 dropped. */
 export function scoresOf(name: string, value: Tensor, rows: number): Tensor<'float32'> {
   const dims = [...value.dims]
   while (dims.length > 2 && dims[dims.length - 1] === 1) dims.pop()
   while (dims.length > 2 && dims[1] === 1) dims.splice(1, 1)
   if (dims.length === 1) dims.push(1)
-  if (dims.length !== 2 || dims[0]! < rows || dims[1]! < 1)
-    throw new ShapeError('predictor', name, `[${rows}, classes]`, `[${value.dims.join(', ')}]`)
-  const classes = dims[1]!
-  return tensor('float32', [rows, classes], float32(name, value).subarray(0, rows * classes))
+  const row = dims.slice(1)
+  if (row.length < 1 || row.length > 2 || dims[0]! < rows || row.includes(0))
+    throw new ShapeError(
+      'predictor',
+      name,
+      `[${rows}, classes] or [${rows}, positions, classes]`,
+      `[${value.dims.join(', ')}]`,
+    )
+  return tensor('float32', [rows, ...row], float32(name, value).subarray(0, rows * elementCount(row)))
 }
 
 function float32(name: string, value: Tensor): Float32Array {
@@ -22,8 +36,9 @@ function float32(name: string, value: Tensor): Float32Array {
 
 /** True where every row is a distribution (or, with one column, every number a probability). Logits are not, but by a miracle. */
 export function areProbabilities(scores: Tensor<'float32'>): boolean {
-  const [rows = 0, classes = 0] = scores.dims
   const { data } = scores
+  const classes = scores.dims.at(-1)!
+  const rows = data.length / classes
   for (let r = 0; r < rows; r++) {
     let sum = 0
     for (let c = 0; c < classes; c++) {
@@ -38,7 +53,8 @@ export function areProbabilities(scores: Tensor<'float32'>): boolean {
 
 /** Logits [rows, C] from scores: logarithms of probabilities; one column z becomes [0, z], one column p [ln(1 − p), ln p]. */
 export function logitsOf(scores: Tensor<'float32'>, probabilities: boolean): Tensor<'float32'> {
-  const [rows = 0, classes = 0] = scores.dims
+  const [rows = 0] = scores.dims
+  const classes = scores.dims.at(-1)!
   const { data } = scores
   if (classes > 1) return probabilities ? tensor('float32', scores.dims, data.map(Math.log)) : scores
   const pairs = new Float32Array(2 * rows)

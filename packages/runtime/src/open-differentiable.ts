@@ -9,6 +9,7 @@ import {
   type TensorMap,
   tensorMap,
   UnsupportedError,
+  zeros,
 } from '@imago/tensor'
 import { type BatchBuffers, batchBuffers } from './batch-buffers.js'
 import type { Differentiable, ForwardOptions, ForwardResult } from './differentiable.js'
@@ -118,19 +119,16 @@ export async function openDifferentiable(
       const known = buffers.activations[name] ?? buffers.forwardFeeds[name]
       if (known !== undefined) feeds[name] = known
     }
-    const missing: string[] = []
+    checkCotangents(named, cotangentOf, cotangents)
     for (const [name, own] of named) {
       const input = cotangentOf.get(own)
       if (input === undefined) continue
-      const value = cotangents[name]
-      if (value === undefined) missing.push(name)
-      else {
-        dims('pullback', { [name]: [value, buffers.outputs![name]!.dims.join(' '), buffers.outputs![name]!.type] })
-        feeds[input] = feed(value)
-      }
+      const output = buffers.outputs![name]!
+      // An output that the loss does not read.
+      const value = cotangents[name] ?? (buffers.nothing[name] ??= zeros(output.type, output.dims))
+      dims('pullback', { [name]: [value, output.dims.join(' '), output.type] })
+      feeds[input] = feed(value)
     }
-    if (missing.length > 0)
-      throw new ArgumentError('pullback', 'cotangents', `given ${missing.join(', ')} too`, Object.keys(cotangents))
     await fill(backwardSession, 'backward', feeds, buffers.gradients, gradientNames)
     return (buffers.gradientMap ??= tensorMap(
       program.parameters.map((name) => [name, plain(buffers.gradients[program.gradients[name]!]!)]),
@@ -220,6 +218,18 @@ function outputNames(
       throw new NotFoundError(`the student has no output "${own}"`, `Its outputs are ${outputs.join(', ')}`)
   const rest = outputs.filter((own) => !renamed.some(([, used]) => used === own))
   return [...renamed, ...rest.map((own) => [own, own] as const)]
+}
+
+/** @throws ArgumentError where nothing would flow back, or something of another name */
+function checkCotangents(
+  named: readonly (readonly [name: string, own: string])[],
+  cotangentOf: ReadonlyMap<string, string>,
+  given: TensorMap,
+): void {
+  const wanted = named.filter(([, own]) => cotangentOf.has(own)).map(([name]) => name)
+  const names = Object.keys(given)
+  if (names.length === 0 || names.some((name) => !wanted.includes(name)))
+    throw new ArgumentError('pullback', 'cotangents', `of some of ${wanted.join(', ')}, and no others`, names)
 }
 
 function parameterDims(program: VjpProgram, name: string): readonly number[] {

@@ -21,7 +21,7 @@ export interface StudentOptions extends EngineOptions, PrepareOptions {
 export interface Student {
   /** The weights, and running statistics, by their names in the file: float32 copies, the caller's to change in place. */
   readonly parameters: TensorMap
-  /** forward(parameters, inputs) → `logits` [N, C], and the way back. */
+  /** forward(parameters, inputs) → `logits` [N, C] and what `also` names, and the way back. */
   readonly differentiable: Differentiable
   /** What was found and done to the model for training, one sentence each. */
   readonly notes: readonly string[]
@@ -41,12 +41,12 @@ export interface Student {
  */
 export async function openStudent(source: ModelSource, options: StudentOptions = {}): Promise<Student> {
   const resolved = await resolveSource('openStudent', source)
-  const { model, graph, opsets, output, notes, names, form } = prepareStudent(
+  const { model, graph, opsets, output, also, notes, names, form } = prepareStudent(
     resolved.model,
     options,
     isCpu(options.provider) ? 'cpu' : 'portable',
   )
-  const program = vjp(form.graph, { ...form, wrt: names, seeds: [output] })
+  const program = vjp(form.graph, { ...form, wrt: names, seeds: [output, ...also] })
   const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
   const lifted = liftWeights(inferenceForm(graph), fed)
   const ports = portsOf(graph)

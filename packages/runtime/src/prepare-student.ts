@@ -5,6 +5,7 @@ import {
   exporterTraces,
   fuse,
   type Graph,
+  inferShapes,
   type Model,
   type Node,
   nodeLabel,
@@ -14,7 +15,7 @@ import {
   tiedParameters,
   topologicalSort,
 } from '@imago/onnx'
-import { ArgumentError, NotFoundError, UnsupportedError } from '@imago/tensor'
+import { ArgumentError, describe, NotFoundError, UnsupportedError } from '@imago/tensor'
 import { freeBatch } from './adapt/free-batch.js'
 import { logitsGraph } from './adapt/logits-graph.js'
 import { separateWeights } from './adapt/separate-weights.js'
@@ -30,6 +31,8 @@ export interface PrepareOptions {
   readonly batchNorm?: 'batch' | 'frozen' | undefined
   /** The output that classifies, where the model has several. */
   readonly output?: string | undefined
+  /** Tensors to give beside `logits`, under their own names: hidden layers, further heads. Any value inside the graph may be named. */
+  readonly also?: readonly string[] | undefined
 }
 
 export interface Prepared {
@@ -41,6 +44,8 @@ export interface Prepared {
   readonly opsets: Model['opsets']
   /** The output that holds logits. */
   readonly output: string
+  /** The outputs beside it. */
+  readonly also: readonly string[]
   /** The weights to train. */
   readonly names: readonly string[]
   /** The weights that stay. */
@@ -64,10 +69,11 @@ export function prepareStudent(
   const wide = widenHalf({ ...model, graph: topologicalSort(model.graph) })
   const { opsets, ...whole } = normaliseOpset(wide.model)
   const cut = logitsGraph({ ...whole, opsets }, options.output)
+  const seen = withOutputs(cut.graph, whole.graph, cut.output, options.also ?? [])
   // Constants that the passes added are not in the file, so that they could not be saved.
-  const all = parameterNames(cut.graph).filter((name) => model.graph.initializers.has(name))
+  const all = parameterNames(seen).filter((name) => model.graph.initializers.has(name))
   if (all.length === 0) throw new UnsupportedError('the student', whyNoWeights(model))
-  const free = freeBatch(removeDeadCode(drawnDropout(decideBranches(cut.graph, { keep: all }))))
+  const free = freeBatch(removeDeadCode(drawnDropout(decideBranches(seen, { keep: all }))))
   free.graph.nodes.forEach(refuseDraws)
   const isFrozen = freezer(all, free.graph, options.freeze)
   const frozen = all.filter(isFrozen)
@@ -90,7 +96,22 @@ export function prepareStudent(
       .filter((group) => group.some((name) => names.includes(name)))
       .map((group) => `${group.join(' and ')} hold the same values; they are trained apart`),
   ]
-  return { model, graph, form, opsets, output: cut.output, names, frozen, notes }
+  const also = graph.outputs.map(({ name }) => name).filter((name) => name !== cut.output)
+  return { model, graph, form, opsets, output: cut.output, also, names, frozen, notes }
+}
+
+/** The graph with these values as outputs too. @throws NotFoundError, ArgumentError for what it does not have, or what cannot be told from the logits */
+function withOutputs(graph: Graph, whole: Graph, logits: string, also: readonly string[]): Graph {
+  const made = new Set(graph.nodes.flatMap((node) => node.outputs))
+  const known = inferShapes(graph)
+  const more = [...new Set(also)].filter((name) => name !== logits)
+  for (const name of more) {
+    if (name === 'logits') throw new ArgumentError('openStudent', 'also', 'names other than that of the logits', name)
+    if (name === '' || !made.has(name))
+      throw new NotFoundError(`the student has no value ${describe(name)}`, 'Name outputs of its nodes')
+  }
+  const outputs = more.map((name) => whole.outputs.find((one) => one.name === name) ?? known.get(name) ?? { name })
+  return { ...graph, outputs: [...graph.outputs, ...outputs] }
 }
 
 const draws = /^(Random(Uniform|Normal)(Like)?|Bernoulli|Multinomial)$/

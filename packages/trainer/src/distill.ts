@@ -4,7 +4,7 @@ import { fit } from './fit.js'
 import { rememberTargets } from './remember-targets.js'
 import type { Report } from './report.js'
 import { checkStart } from './start-check.js'
-import { labelTargets } from './train.js'
+import { dataTargets } from './train.js'
 
 export interface DistillOptions extends FitOptions {
   /** What supervises: a teacher (`fromPredict(predictor)`), a store, anything that gives tensors for samples. */
@@ -27,12 +27,12 @@ export interface DistillOptions extends FitOptions {
  *   and what `fit` throws
  */
 export async function* distill(options: DistillOptions): AsyncGenerator<Report, Outcome> {
-  const { loss, data, signal } = options
+  const { data, signal } = options
   const withLabels =
     (source: Targets): BatchTargets =>
     async (batch, abort) => {
       const given = await source({ ids: batch.ids, inputs: batch.inputs }, abort)
-      return joined(given, labelTargets('distill', loss.needs.targets, batch))
+      return joined(given, dataTargets('distill', options, batch))
     }
   const warning = await checkStart('distill', options, withLabels(options.targets))
   if (warning) yield warning

@@ -1,5 +1,5 @@
 import type { Batch, Batches } from '@imago/data'
-import type { Loss } from '@imago/losses'
+import type { AnyLoss } from '@imago/losses'
 import type { Optimizer } from '@imago/optim'
 import { ArgumentError, type Predict, type Rng, type TensorMap } from '@imago/tensor'
 import type { Evaluation } from './evaluate.js'
@@ -28,8 +28,10 @@ export interface CheckpointOptions {
 export interface FitOptions {
   readonly student: TrainableStudent
   readonly data: Batches
-  readonly loss: Loss
+  readonly loss: AnyLoss
   readonly optimizer: Optimizer
+  /** Inputs of the data that the loss reads as targets, by the target's name: `{ weights: 'attention_mask', labels: 'tags' }`. */
+  readonly fromInputs?: { readonly [target: string]: string }
   /** Passes over the data, in all: a resumed run does what is left of them. */
   readonly epochs: number
   /** Where dropout masks come from. Never moved: each step has its own, split by number. */

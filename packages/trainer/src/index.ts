@@ -7,6 +7,7 @@ export { differences } from './differences.js'
 export { type DistillOptions, distill } from './distill.js'
 export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
 export type { CheckpointOptions, FitOptions, Outcome } from './fit.js'
+export { type HiddenTensors, hiddenTensors } from './hidden-tensors.js'
 export type { Json, JsonObject } from './json.js'
 export type {
   CheckpointReport,

@@ -33,6 +33,7 @@ export function stateOf(
   const tensors = tensorMap()
   for (const key in student.parameters) tensors[`parameter/${key}`] = student.parameters[key]!
   for (const key in loss.parameters) tensors[`loss/${key}`] = loss.parameters[key]!
+  for (const key in loss.memory) tensors[`memory/${key}`] = loss.memory[key]!
   for (const key in slots) tensors[`slot/${key}`] = slots[key]!
   return { ...position, config, rng: rng.state(), optimizer: { name, step }, tensors }
 }
@@ -53,6 +54,7 @@ export function restoreState(caller: string, options: FitOptions, config: JsonOb
   const pairs = [
     ...paired(caller, options.student.parameters, part(state.tensors, 'parameter/')),
     ...paired(caller, options.loss.parameters ?? {}, part(state.tensors, 'loss/')),
+    ...paired(caller, options.loss.memory ?? {}, part(state.tensors, 'memory/')),
   ]
   options.optimizer.restore({ ...state.optimizer, slots })
   for (const [to, from] of pairs) (to.data as Float32Array).set(from.data as Float32Array)

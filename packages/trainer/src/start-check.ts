@@ -56,7 +56,7 @@ export async function checkStart(
 }
 
 /** The first row of the first batch, as a batch. */
-async function firstRow(caller: string, data: Batches): Promise<Batch> {
+export async function firstRow(caller: string, data: Batches): Promise<Batch> {
   for await (const batch of data.epoch(0)) {
     const inputs = tensorMap()
     for (const name in batch.inputs) {

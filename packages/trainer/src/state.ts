@@ -16,7 +16,7 @@ export interface TrainingState {
   readonly meter: Meter
   readonly optimizer: { readonly name: string; readonly step: number }
   readonly history: readonly EpochReport[]
-  /** `parameter/<name>`, `slot/<name>` of the optimizer, `loss/<name>` of the loss's own parameters. */
+  /** `parameter/<name>`, `slot/<name>` of the optimizer, `loss/<name>` of the loss's own parameters, `memory/<name>` of what it remembers. */
   readonly tensors: TensorMap
 }
 

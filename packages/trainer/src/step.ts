@@ -1,6 +1,6 @@
 import type { Batch } from '@imago/data'
 import { squaredNorm } from '@imago/kernels'
-import type { Loss, LossResult } from '@imago/losses'
+import type { AnyLoss, LossResult } from '@imago/losses'
 import type { Optimizer, Progress } from '@imago/optim'
 import { describe, NumericError, type Rng, type TensorMap, tensorMap } from '@imago/tensor'
 import type { Parts } from './report.js'
@@ -10,7 +10,7 @@ export interface StepContext {
   /** What messages begin with: `train, step 12 (epoch 1, batch 12)`. */
   readonly where: string
   readonly student: TrainableStudent
-  readonly loss: Loss
+  readonly loss: AnyLoss
   readonly optimizer: Optimizer
   readonly at: Progress
   /** This step's dropout masks. */
@@ -39,11 +39,12 @@ export async function trainStep(
   // Before the student's forward: a teacher in the same process may share the threads that it needs.
   const wanted = await targets()
   const { outputs, updates, pullback } = await student.differentiable.forward(student.parameters, batch.inputs, { rng })
-  const { value, parts, cotangents, gradients: own } = evaluateLoss(context, outputs, wanted, batch)
+  const { value, parts, cotangents, gradients: own, keep } = await evaluateLoss(context, outputs, wanted, batch)
   const gradients = own ? merged(await pullback(cotangents), own) : await pullback(cotangents)
   const measured = globalNorm(where, gradients)
   const parameters = loss.parameters ? merged(student.parameters, loss.parameters) : student.parameters
   const { rate } = optimizer.step(parameters, gradients, at)
+  keep?.()
   for (const name in updates) (student.parameters[name]!.data as Float32Array).set(updates[name]!.data as Float32Array)
   return { loss: value, parts, rate, gradientNorm: measured }
 }
@@ -55,15 +56,15 @@ export function merged(student: TensorMap, loss: TensorMap): TensorMap {
   return all
 }
 
-function evaluateLoss(
+async function evaluateLoss(
   { where, loss, at }: StepContext,
   outputs: TensorMap,
   targets: TensorMap,
   batch: Batch,
-): LossResult {
+): Promise<LossResult> {
   let result: LossResult
   try {
-    result = loss.evaluate(outputs, targets, loss.parameters, at)
+    result = await loss.evaluate(outputs, targets, loss.parameters, at)
   } catch (error) {
     if (error instanceof NumericError) throw new NumericError(where, `${error.message}. ${advice(batch)}`)
     throw error

@@ -69,6 +69,11 @@ const cast: ShapeRule = (node, inputs) => {
   return [{ type, shape, value: type === 'int64' || type === 'int32' ? value : undefined }]
 }
 
+const eyeLike: ShapeRule = (node, inputs) => {
+  const { type, shape } = at(inputs, 0)
+  return [{ type: typeOfCode(intAttribute(node, 'dtype', 0)) ?? type, shape }]
+}
+
 const castLike: ShapeRule = (_node, inputs) => [{ type: at(inputs, 1).type, shape: at(inputs, 0).shape }]
 
 /** The mask was of the data's type before opset 10. */
@@ -112,6 +117,7 @@ export const elementwiseRules: ShapeRules = {
   Identity: identity,
   Cast: cast,
   CastLike: castLike,
+  EyeLike: eyeLike,
   Dropout: dropout,
 }
 

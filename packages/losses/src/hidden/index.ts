@@ -1,0 +1,8 @@
+export { type AttentionTransferOptions, attentionTransfer } from './attention-transfer.js'
+export { type FspOptions, fsp } from './fsp.js'
+export { type HintOptions, hint } from './hint.js'
+export type { HiddenPair, HiddenTensor, LossGraph, LossMemory } from './loss-graph.js'
+export { pkt } from './pkt.js'
+export { type RkdOptions, rkd } from './rkd.js'
+export { similarityPreserving } from './similarity-preserving.js'
+export { type VidOptions, vid } from './vid.js'
