@@ -100,8 +100,10 @@ describe('what an exporter folded, merged or tied', () => {
     expect(obstacles).toEqual([])
   })
 
-  it('a file as it should be has no such notes', async () => {
-    expect(inspectStudent(await read('plain.onnx')).notes).toEqual([])
+  it('a file as it should be has no such notes, but that it is in training mode', async () => {
+    expect(inspectStudent(await read('plain.onnx')).notes).toEqual([
+      expect.stringMatching(/^exported in training mode.*imago export --optimize/),
+    ])
   })
 
   it('vectors that were merged because they were equal train apart', async () => {

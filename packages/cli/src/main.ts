@@ -7,6 +7,7 @@ import { addDistill } from './commands/distill.js'
 import { addDoctor } from './commands/doctor.js'
 import { addEnsemble } from './commands/ensemble.js'
 import { addEvaluate } from './commands/evaluate.js'
+import { addExport } from './commands/export.js'
 import { addInspect } from './commands/inspect.js'
 import { addPaper } from './commands/paper.js'
 import { addSynth } from './commands/synth.js'
@@ -46,6 +47,7 @@ function commandLine({ act, watch }: Actor): Command {
     addPaper,
     addSynth,
     addEnsemble,
+    addExport,
   ])
     add(program, act)
   for (const command of [program, ...program.commands]) command.exitOverride()

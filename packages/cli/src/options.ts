@@ -59,6 +59,7 @@ export interface TrainingOptions extends DataOptions {
   readonly studentInput?: { readonly [name: string]: unknown }
   readonly freeze?: string
   readonly batchNorm?: 'batch' | 'frozen'
+  readonly license?: string
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -101,6 +102,7 @@ export function addTrainingOptions(command: Command): Command {
       "batch: normalise by the batch and move the running statistics; frozen: use the file's (default: batch)",
       oneOf('batch', 'frozen'),
     )
+    .option('--license <text>', "the student's licence, into its properties")
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
     .option('--quiet', 'no progress')

@@ -57,6 +57,14 @@ export function pattern(text: string): string {
   }
 }
 
+/** Sizes by name: `N=2,T=16`. */
+export function sizes(text: string): { [symbol: string]: number } {
+  const pairs = text.split(',').map((item) => /^\s*([^=\s]+)\s*=\s*(\d+)\s*$/.exec(item))
+  if (pairs.some((pair) => pair === null || Number(pair[2]) < 1))
+    throw new InvalidArgumentError('It must be names and sizes such as N=2,T=16.')
+  return Object.fromEntries(pairs.map((pair) => [pair![1]!, Number(pair![2])]))
+}
+
 /** A JSON object, for options that carry several things. */
 export function jsonObject(text: string): { [name: string]: unknown } {
   let value: unknown

@@ -1,5 +1,5 @@
 import { vjp } from '@imago/autodiff'
-import { type Graph, liftWeights, type Model, type Node } from '@imago/onnx'
+import { type Graph, inferenceForm, liftWeights, type Model } from '@imago/onnx'
 import { ArgumentError, type Predict, type TensorMap, tensorMap } from '@imago/tensor'
 import { concatRows } from './concat-rows.js'
 import type { Differentiable } from './differentiable.js'
@@ -77,19 +77,6 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
 /** Ops of com.microsoft are for the processor; another provider may lack them. */
 function isCpu(provider: StudentOptions['provider']): boolean {
   return [provider ?? 'cpu'].flat().every((name) => name === 'cpu')
-}
-
-/** The graph for inference, whatever mode it was exported in: no dropout, running statistics. */
-function inferenceForm(graph: Graph): Graph {
-  const nodes = graph.nodes.map((node): Node => {
-    const [x = ''] = node.inputs
-    const [y = ''] = node.outputs
-    if (node.op === 'Dropout') return { ...node, op: 'Identity', inputs: [x], outputs: [y], attributes: new Map() }
-    if (node.op !== 'BatchNormalization') return node
-    const attributes = new Map([...node.attributes].filter(([name]) => name !== 'training_mode'))
-    return { ...node, outputs: [y], attributes }
-  })
-  return { ...graph, nodes }
 }
 
 /** The data set's tensors as the student's inputs. */

@@ -85,6 +85,7 @@ async function fromTeachers(context: Context, options: DistillCommandOptions): P
       command: 'distill',
       config: { ...config, temperature: options.temperature, hardWeight: options.hardWeight },
       teacher: predictor,
+      taughtBy: [config.teacher].flat(),
       fit: (pieces) =>
         distill({
           ...pieces,
@@ -129,6 +130,7 @@ async function fromStores(context: Context, options: DistillCommandOptions, targ
         },
         ...(teachers && { teacher: teachers.predictor }),
         check: stored.check,
+        taughtBy: stored.teachers,
         // A store is read as it is needed: never all of it is in memory.
         fit: (pieces) => distill({ ...pieces, targets: stored.targets, loss: stored.loss, remember: false }),
       })

@@ -56,6 +56,9 @@ async function inspect(context: Context, options: InspectOptions, path: string):
   context.out(`outputs  ${facts.outputs.join('; ')}`)
   context.out(`${facts.parameters.toLocaleString('en')} parameters in ${facts.tensors} tensors\n`)
   context.out(table([['op', 'nodes'], ...Object.entries(facts.ops).map(([op, count]) => [op, String(count)])]))
+  const said = Object.entries(facts.metadata)
+  if (said.length > 0)
+    context.out(`\n${table([['property', ''], ...said.map(([name, value]) => [name, clip(value)])])}`)
   if (options.train) context.out(`\n${asTables(report)}`)
   if (report.notes.length > 0) context.out(`\n${report.notes.map((note) => `note: ${note}`).join('\n')}`)
   context.out(
@@ -63,6 +66,12 @@ async function inspect(context: Context, options: InspectOptions, path: string):
       ? '\nCan be trained: every node on the way has a gradient rule.'
       : `\nCannot be trained as it is:\n${report.obstacles.map((obstacle) => `  ${obstacle}`).join('\n')}`,
   )
+}
+
+/** Properties may hold whole documents; --json gives them as they are. */
+function clip(text: string): string {
+  const line = text.replace(/\s+/g, ' ')
+  return line.length <= 160 ? line : `${line.slice(0, 159)}…`
 }
 
 function asJson({ nodes, weights, notes, obstacles }: StudentReport, train: boolean): object {
@@ -103,9 +112,11 @@ interface Summary {
   readonly parameters: number
   readonly tensors: number
   readonly ops: { readonly [op: string]: number }
+  /** What the file says of itself: who taught it, its licence. */
+  readonly metadata: { readonly [name: string]: string }
 }
 
-function summary({ irVersion, opsets, producer, graph }: Model): Summary {
+function summary({ irVersion, opsets, producer, graph, metadata }: Model): Summary {
   const ops = new Map<string, number>()
   for (const { op } of graph.nodes) ops.set(op, (ops.get(op) ?? 0) + 1)
   const floats = [...graph.initializers.values()].filter(({ type }) => type.includes('float'))
@@ -118,6 +129,7 @@ function summary({ irVersion, opsets, producer, graph }: Model): Summary {
     parameters: floats.reduce((sum, { dims }) => sum + elementCount(dims), 0),
     tensors: floats.length,
     ops: Object.fromEntries([...ops].sort(([, a], [, b]) => b - a)),
+    metadata: Object.fromEntries(metadata),
   }
 }
 

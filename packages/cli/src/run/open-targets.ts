@@ -21,6 +21,8 @@ export interface StoredTargets {
   readonly targets: Targets
   /** The loss that reads what is stored. */
   readonly loss: Loss
+  /** SHA-256 of those who filled the stores. */
+  readonly teachers: readonly string[]
   /** What makes these targets others than those of another run. */
   readonly config: JsonObject
   /** Hold student and training rows against the stores, before anything is trained or written. */
@@ -69,6 +71,7 @@ export async function openTargets(options: TargetsOptions, teacher?: string): Pr
       targets,
       loss: full ? softTarget(settings) : topKSoftTarget(settings),
       config: { targets: digests, ...(options.combine !== undefined && { combine: options.combine }) },
+      teachers: stores.map(({ identity }) => identity.teacher),
       check,
       close,
     }

@@ -21,6 +21,7 @@ import { page } from '../report/page.js'
 import { table } from '../terminal/table.js'
 import { checkLabels } from './check-labels.js'
 import { follow } from './follow.js'
+import { trainedProperties, withProperties } from './model-properties.js'
 import { openData } from './open-data.js'
 import { digestOf, studentModel } from './student-model.js'
 import { batchesOf, evaluationBatches, heldUnits, optimizerOf } from './training.js'
@@ -31,6 +32,8 @@ export interface Method {
   /** What makes this run another one, beyond the shared options. */
   readonly config: JsonObject
   readonly teacher?: Predictor
+  /** SHA-256 of the teachers, for the student's properties. */
+  readonly taughtBy?: readonly string[]
   /** Refuse what cannot work, before the run folder is touched. */
   readonly check?: (student: Student, training: Batches) => Promise<void>
   readonly fit: (pieces: Omit<FitOptions, 'loss'>) => AsyncGenerator<Report, Outcome>
@@ -100,17 +103,29 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
       const teacherOnTest =
         labelled && method.teacher && (await evaluate({ predict: method.teacher, data: test, signal }))
       const agree = method.teacher && (await agreement(predict, method.teacher, test, signal))
+      const counted = {
+        ...(onTest && { student: counts(onTest) }),
+        ...(teacherOnTest && { teacher: counts(teacherOnTest) }),
+        ...(agree && { agreement: agree.agreement }),
+      }
+      const trained = withProperties(
+        student.save(student.parameters),
+        trainedProperties({
+          config,
+          metrics: counted,
+          ...(method.taughtBy && { teachers: method.taughtBy }),
+          ...(options.license !== undefined && { license: options.license }),
+        }),
+      )
       const files = {
-        student: await folder.write('student.onnx', encode(student.save(student.parameters))),
+        student: await folder.write('student.onnx', encode(trained)),
         ...(data.encoder && { encoder: await folder.write('encoder.json', formatEncoder(data.encoder)) }),
         ...(data.schema && { schema: await folder.write('schema.json', formatSchema(data.schema)) }),
         metrics: folder.metrics.path,
         report: join(folder.path, 'report.html'),
       }
       const result: Result = {
-        ...(onTest && { student: counts(onTest) }),
-        ...(teacherOnTest && { teacher: counts(teacherOnTest) }),
-        ...(agree && { agreement: agree.agreement }),
+        ...counted,
         parameters: Object.values(student.differentiable.parameters).reduce(
           (sum, dims) => sum + dims.reduce((a, b) => a * b, 1),
           0,
@@ -131,7 +146,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
 
 /** The options that decide what comes out; where it goes and how it is shown do not belong to a run's identity. */
 function runConfig(options: TrainingOptions): JsonObject {
-  const { out: _, json: __, quiet: ___, dataDir: ____, student: _____, ...rest } = options
+  const { out: _, json: __, quiet: ___, dataDir: ____, student: _____, license: ______, ...rest } = options
   return JSON.parse(JSON.stringify({ ...rest, config: undefined })) as JsonObject
 }
 

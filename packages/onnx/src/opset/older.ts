@@ -85,7 +85,9 @@ const batchNormalization: Rewrite = (node, to) => {
   if (to.version < 9 && intAttribute(node, 'spatial', 1) === 0) refuse(node, 'has a mean for every pixel', to.version)
   if (node.outputs.slice(1).some((name) => to.isRead(name)))
     refuse(node, 'is in training mode, its statistics are read', to.version)
-  return [{ ...without(node, 'spatial', 'is_test', 'consumed_inputs'), outputs: node.outputs.slice(0, 1) }]
+  const plain = { ...without(node, 'spatial', 'is_test', 'consumed_inputs'), outputs: node.outputs.slice(0, 1) }
+  // More outputs than one were the training mode.
+  return [node.outputs.length > 1 ? withAttribute(plain, 'training_mode', { kind: 'int', value: 1n }) : plain]
 }
 
 const pad: Rewrite = (node, to) => {

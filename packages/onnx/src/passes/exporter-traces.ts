@@ -1,4 +1,4 @@
-import { nodeLabel } from '../attributes.js'
+import { intAttribute, nodeLabel } from '../attributes.js'
 import { keptPayloads } from '../codec/message.js'
 import type { Graph, Node } from '../ir.js'
 import { differentiableReads } from './differentiable-inputs.js'
@@ -9,8 +9,8 @@ const text = new TextDecoder()
 
 /**
  * What an exporter did to a model that somebody who trains it should know, one sentence each: BatchNormalization folded into
- * weights, biases left out because they were 0, weights under names of its own, and one weight that several nodes read. The forward pass is
- * right with all of these, so nothing else tells.
+ * weights, biases left out because they were 0, weights under names of its own, one weight that several nodes read, and the training mode. The forward pass is
+ * right with all but the last, so nothing else tells.
  *
  * Nodes must be in topological order.
  */
@@ -19,6 +19,9 @@ export function exporterTraces(graph: Graph): string[] {
   const folded = graph.nodes.filter((node) => /FuseBatchNorm/.test(rulesOf(node)) || isFoldedByTracing(node))
   const bare = graph.nodes.filter((node) => /RemoveOptionalBias/.test(rulesOf(node)) && !folded.includes(node))
   const renamed = [...weights].filter((name) => /^(val_\d+|onnx::\w+_\d+)$/.test(name))
+  const training = graph.nodes.filter(
+    (node) => node.op === 'BatchNormalization' && intAttribute(node, 'training_mode', 0) === 1,
+  )
   return [
     ...(folded.length === 0
       ? []
@@ -36,6 +39,11 @@ export function exporterTraces(graph: Graph): string[] {
           `${some(renamed)} ${renamed.length === 1 ? 'is a weight' : 'are weights'} that the exporter computed (a transposed matrix of a Linear, or a folded layer): trained and saved under that name, which the module does not know; ${remedy}`,
         ]),
     ...[...weights].flatMap((name) => sharing(graph, name)),
+    ...(training.length === 0
+      ? []
+      : [
+          `exported in training mode, and so is the file that will be saved: served as it is, ${some(training.map(nodeLabel))} would normalise by each batch; imago export --optimize makes the file to serve`,
+        ]),
   ]
 }
 
