@@ -54,7 +54,7 @@ function memoryTable(title, contenders, results) {
   }
 }
 
-/** Rates of writing, the share of the lower limit, memory, and a step beside the reading of its targets. */
+/** Rates of writing, the share of the lower limit, memory, and steps whose targets are read ahead beside steps that have them. */
 function storeTable(title, results) {
   const rate = ({ rows, bytes, seconds }, name) =>
     seconds === undefined
@@ -75,9 +75,10 @@ function storeTable(title, results) {
       'of the lower',
       'processor: teacher → fillStore',
       'peak',
-      'step',
-      'its targets',
-      'step over targets',
+      'its targets, asked for when wanted',
+      'step, targets in hand',
+      'step, read ahead',
+      'of the speed in hand',
     ],
     lines: results.map((result) => [
       result.case,
@@ -88,9 +89,10 @@ function storeTable(title, results) {
       result.share ? judgedAs(result, 'of the lower', () => significant(result.share.median)) : '–',
       result.cpu ? `${significant(result.cpu.teacher.median)} → ${significant(result.cpu.teach.median)} s` : '–',
       result.peak ? judgedAs(result, '× below', () => `${(result.peak / 2 ** 20).toFixed(0)} MiB`) : '–',
-      time(result.step),
       time(result.read),
-      result.steps ? judgedAs(result, '× step', () => `${significant(result.steps.median)} ×`) : '–',
+      time(result.step),
+      time(result.ahead),
+      result.ahead ? judgedAs(result, 'of the speed', () => significant(result.steps)) : '–',
     ]),
   }
 }

@@ -1,7 +1,7 @@
 // One phase of the bench of the store, in a process of its own: settings in argv, one JSON line out.
 import { closeSync, fsyncSync, mkdirSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { batches, fillStore, fromStore, openStore } from '@imago/data'
+import { batches, fillStore, fromStore, openStore, readAhead } from '@imago/data'
 import { softTarget, topKSoftTarget } from '@imago/losses'
 import { mlp } from '@imago/onnx'
 import { sgd } from '@imago/optim'
@@ -13,15 +13,19 @@ const { phase, folder, rows, classes, inputs, hidden, batch, threads, encoding, 
   process.argv[2],
 )
 
-/** Rows that are made when they are asked for: any number of them takes no memory. */
+/** Noise that all rows are cut from, each at another place: any number of them takes no memory, and making one is a copy. */
+const noise = new Float32Array(2 ** 20)
+for (let i = 0; i < noise.length; i++) noise[i] = (Math.imul(i + 1, 0x9e3779b1) >>> 8) / 2 ** 23 - 1
 const data = {
   length: rows,
   classes,
   rows(indices) {
     const values = new Float32Array(indices.length * inputs)
-    for (let r = 0, at = 0; r < indices.length; r++)
-      for (let i = 0; i < inputs; i++, at++)
-        values[at] = (Math.imul(indices[r] * inputs + i + 1, 0x9e3779b1) >>> 8) / 2 ** 23 - 1
+    for (let r = 0; r < indices.length; r++) {
+      const from = (indices[r] * 127) % (noise.length - inputs)
+      values.set(noise.subarray(from, from + inputs), r * inputs)
+      values[r * inputs] = indices[r] / rows
+    }
     return { ids: indices.slice(), inputs: { input: tensor('float32', [indices.length, inputs], values) } }
   },
 }
@@ -81,7 +85,10 @@ const phases = {
     await teacher.dispose()
     return { seconds, peak: peak() }
   },
-  /** Training steps whose targets come from the store, in the order of an epoch; how long a step and how long its targets take. */
+  /**
+   * Training steps in the order of an epoch, each from the end of the one before to its own: with targets in hand, and with targets from the store that
+   * are read ahead; and how long targets take that are asked for when they are wanted. What was not read before comes first.
+   */
   async read() {
     const store = await openStore(folder)
     const source = fromStore(store, whole)
@@ -89,24 +96,37 @@ const phases = {
     const loss = encoding.kind === 'full' ? softTarget(whole) : topKSoftTarget(whole)
     const optimizer = sgd({ rate: 0.01, momentum: 0.9 })
     const walk = batches(data, { size: 128, rng: rng(1) })
-    const times = { read: [], step: [] }
-    forgetPeak()
     let step = 0
-    for await (const { ids, inputs: given } of walk.epoch(0)) {
-      const start = performance.now()
-      const targets = await source({ ids, inputs: given })
-      const read = performance.now()
-      const { outputs, pullback } = await student.differentiable.forward(student.parameters, given, {})
-      const { cotangents } = loss.evaluate(outputs, targets)
-      optimizer.step(student.parameters, await pullback(cotangents), { step, epoch: 0, stepsPerEpoch: 1000, epochs: 1 })
-      if (step++ >= 20) {
-        times.read.push(read - start)
-        times.step.push(performance.now() - read)
+    const steps = async (data, targets) => {
+      const times = { step: [], read: [] }
+      let last = performance.now()
+      for await (const { ids, inputs: given } of data) {
+        const asked = performance.now()
+        const wanted = await targets({ ids, inputs: given })
+        const read = performance.now() - asked
+        const { outputs, pullback } = await student.differentiable.forward(student.parameters, given, {})
+        const { cotangents } = loss.evaluate(outputs, wanted)
+        const at = { step: step++, epoch: 0, stepsPerEpoch: 1000, epochs: 1 }
+        optimizer.step(student.parameters, await pullback(cotangents), at)
+        times.read.push(read)
+        times.step.push(performance.now() - last)
+        last = performance.now()
+        if (times.step.length === 320) break
       }
-      if (step === 320) break
+      return { step: times.step.slice(20), read: times.read.slice(20) }
     }
+    forgetPeak()
+    const ahead = readAhead({ data: walk, targets: source })
+    const fromDisk = await steps(ahead.data.epoch(0), ahead.targets)
+    const most = peak()
+    const asked = await steps(walk.epoch(0, 400), source)
+    let held
+    const inHand = await steps(walk.epoch(0, 800), async (query) => {
+      if (held?.rows !== query.ids.length) held = { rows: query.ids.length, targets: await source(query) }
+      return held.targets
+    })
     await Promise.all([store.close(), student.dispose()])
-    return { times, peak: peak() }
+    return { times: { step: inHand.step, ahead: fromDisk.step, wait: fromDisk.read, read: asked.read }, peak: most }
   },
 }
 const result = await phases[phase]()

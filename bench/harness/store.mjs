@@ -57,17 +57,25 @@ export async function measureStore(stem, settings, { threads, rounds }) {
     result.share = summary(times.teach.map((seconds, i) => Math.max(times.plain[i], times.teacher[i]) / seconds))
     result.peak = peak
     result.readPeak = read.peak
-    result.step = summary(read.times.step)
-    result.read = summary(read.times.read)
-    result.steps = summary(read.times.read.map((read_, i) => read.times.step[i] / read_))
+    const { step, ahead, wait, read: targets } = read.times
+    result.step = summary(step)
+    result.ahead = summary(ahead)
+    result.wait = summary(wait)
+    result.read = summary(targets)
+    // Means: a wait now and then counts too.
+    result.steps = mean(step) / mean(ahead)
     return judged(result, settings)
   } finally {
     rmSync(root, { recursive: true, force: true })
   }
 }
 
-function bytesOfRow({ classes, encoding }) {
-  return encoding.kind === 'full' ? 2 * classes + 6 : 350
+function bytesOfRow({ classes, encoding: { kind, type } }) {
+  return kind === 'full' ? (type === 'float32' ? 4 : 2) * classes + 4 : 350
+}
+
+function mean(values) {
+  return values.reduce((sum, value) => sum + value, 0) / values.length
 }
 
 function judged(result, { asked }) {
@@ -81,6 +89,6 @@ function judged(result, { asked }) {
     asked.mebibytes && 1,
     result.peak && even((asked.mebibytes * 2 ** 20) / result.peak),
   )
-  add('× step over targets', asked.steps, result.steps)
+  add('of the speed with targets in hand', asked.steps, result.steps && even(result.steps))
   return result
 }

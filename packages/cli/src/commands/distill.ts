@@ -1,3 +1,4 @@
+import { readAhead } from '@imago/data'
 import { type Loss, softTarget, squaredErrorOnProbabilities } from '@imago/losses'
 import type { InputMap } from '@imago/runtime'
 import { ArgumentError, fromPredict } from '@imago/tensor'
@@ -132,7 +133,13 @@ async function fromStores(context: Context, options: DistillCommandOptions, targ
         check: stored.check,
         taughtBy: stored.teachers,
         // A store is read as it is needed: never all of it is in memory.
-        fit: (pieces) => distill({ ...pieces, targets: stored.targets, loss: stored.loss, remember: false }),
+        fit: (pieces) =>
+          distill({
+            ...pieces,
+            ...readAhead({ data: pieces.data, targets: stored.targets }),
+            loss: stored.loss,
+            remember: false,
+          }),
       })
     } finally {
       await stored.close()

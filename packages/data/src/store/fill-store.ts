@@ -2,12 +2,15 @@ import { ArgumentError, StateError, type Targets } from '@imago/tensor'
 import type { Dataset } from '../batch.js'
 import { fingerprintBytes, fingerprints } from './fingerprint.js'
 import { openStore } from './open-store.js'
-import { type CreateStoreOptions, createStore } from './store-writer.js'
+import { type CreateStoreOptions, createStore, type StoreBatch } from './store-writer.js'
 
 export interface FillStoreOptions
   extends Pick<CreateStoreOptions, 'folder' | 'encoding' | 'teacher' | 'preprocessing' | 'shardRows'> {
   readonly data: Dataset
-  /** The teacher: `fromPredict(predictor)`, an ensemble, another store (to keep less of each row). */
+  /**
+   * The teacher: `fromPredict(predictor)`, an ensemble, another store (to keep less of each row). It is asked about the next rows before what it said of the
+   * last is written: its answers are memory of their own.
+   */
   readonly targets: Targets
   /** The number of classes; that of the first row's logits if left out, and needed where the teacher tells k classes. */
   readonly classes?: number
@@ -51,21 +54,27 @@ export async function* fillStore(options: FillStoreOptions): AsyncGenerator<Fill
     ...(preprocessing !== undefined && { preprocessing }),
     ...(shardRows !== undefined && { shardRows }),
   })
+  let asked: Promise<StoreBatch> | undefined
   try {
     await checkSame(folder, data)
     yield { rows: writer.rows, of: data.length }
     let flushed = clock?.() ?? 0
-    while (!writer.complete) {
+    let place: Place = { from: writer.rows, left: writer.shardLeft }
+    if (!writer.complete) asked = ask(place.from, place.left)
+    while (asked) {
       if (signal?.aborted) {
+        // What is answered already is not asked for again.
+        const last = await asked.catch(() => undefined)
+        if (last) await writer.append(last)
         await writer.flush()
         throw signal.reason
       }
-      // Batches begin anew with each shard, so that one that is filled again is filled by the same batches.
-      const from = writer.rows
-      const rows = data.rows(range(from, from + Math.min(batch, writer.shardLeft)))
       try {
-        const given = await targets({ ids: rows.ids, inputs: rows.inputs }, signal)
-        await writer.append({ ids: rows.ids, inputs: rows.inputs, targets: given })
+        const rows = await asked
+        // The teacher goes on with the rows that follow while these are packed and written.
+        place = after(place, rows.ids.length)
+        asked = place.from < data.length ? ask(place.from, place.left) : undefined
+        await writer.append(rows)
       } catch (error) {
         // What came before is kept, if the disk lets it be.
         await writer.flush().catch(() => undefined)
@@ -78,8 +87,33 @@ export async function* fillStore(options: FillStoreOptions): AsyncGenerator<Fill
       yield { rows: writer.rows, of: data.length }
     }
   } finally {
+    // Whoever owns the teacher may dispose of it once this has ended.
+    await asked?.catch(() => undefined)
     await writer.close()
   }
+
+  /** Targets of the rows from `from` on, not more than the shard takes: a shard that is filled again is filled by the same batches. */
+  function ask(from: number, left: number): Promise<StoreBatch> {
+    const answer = (async () => {
+      const { ids, inputs } = data.rows(range(from, from + Math.min(batch, left)))
+      return { ids, inputs, targets: await targets({ ids, inputs }, signal) }
+    })()
+    // Whoever awaits it hears of a failure; until then it must not end the process.
+    answer.catch(() => undefined)
+    return answer
+  }
+
+  /** Where the rows after `count` more begin, and how many their shard takes. */
+  function after({ from, left }: Place, count: number): Place {
+    const { shardRows, rows } = writer.identity
+    const next = from + count
+    return { from: next, left: left > count ? left - count : Math.min(shardRows, rows - next) }
+  }
+}
+
+interface Place {
+  readonly from: number
+  readonly left: number
 }
 
 async function classesOf(

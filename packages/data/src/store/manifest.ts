@@ -3,8 +3,8 @@ import { ArgumentError, FormatError, ImagoError, StateError, UnsupportedError } 
 import { type Encoding, type EncodingOptions, encodingFor, payloadBytes } from './encoding.js'
 import { fingerprintBytes, type InputSignature } from './fingerprint.js'
 
-/** The version of the format that this imago writes, the newest that it reads. */
-export const formatVersion = 1
+/** The version of the format that this imago writes and reads. Version 1 knew rows by SHA-256. */
+export const formatVersion = 2
 
 /** What makes a store this one: targets of another teacher, of other preprocessing, or kept otherwise are those of another store. */
 export interface StoreIdentity {
@@ -78,18 +78,17 @@ export function encodeManifest({ identity, shards, complete }: Manifest): string
 /**
  * The manifest that a text is, if it is one to the last byte.
  *
- * @throws UnsupportedError for a newer format, FormatError for everything that an imago does not write
+ * @throws UnsupportedError for another format, FormatError for everything that an imago does not write
  */
 export function decodeManifest(text: string, where: string): Manifest {
   const found = parsed(text, where)
   const version = found.imagoStore
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1)
     throw new FormatError(where, 'is not the manifest of a store of soft targets')
-  if (version > formatVersion)
-    throw new UnsupportedError(
-      where,
-      `it is of format ${version}, this imago reads formats up to ${formatVersion}; use a newer imago, or fill the store again`,
-    )
+  if (version !== formatVersion) {
+    const remedy = version > formatVersion ? 'use a newer imago, or fill the store again' : 'fill the store again'
+    throw new UnsupportedError(where, `it is of format ${version}, this imago reads format ${formatVersion}; ${remedy}`)
+  }
   const manifest = {
     identity: identityOf(found.identity, where),
     shards: shardsOf(found.shards, where),

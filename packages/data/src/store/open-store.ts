@@ -30,7 +30,7 @@ export interface OpenStoreOptions {
 export interface StoredRows {
   /** `logits` [N, C], or `indices`, `values` [N, k] and `logTail@T` [N] for each temperature T. */
   readonly targets: TensorMap
-  /** What the inputs of each row were, 6 bytes a row. */
+  /** What the inputs of each row were, 4 bytes a row. */
   readonly fingerprints: Uint8Array
 }
 
@@ -57,7 +57,7 @@ export interface Store {
  * block are checked when they are read. In memory are 4 bytes a block (of about 4 KiB), and the ids where they are not consecutive. A store that is being
  * filled shows what was published when it was opened.
  *
- * @throws NotFoundError where there is none, FormatError for damage, UnsupportedError for a newer format, StateError for a store of
+ * @throws NotFoundError where there is none, FormatError for damage, UnsupportedError for another format, StateError for a store of
  *   another teacher, preprocessing or number of classes than expected
  */
 export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<Store> {

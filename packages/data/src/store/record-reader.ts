@@ -12,8 +12,8 @@ export interface RecordReader {
 
 /** Blocks that follow on each other are read together up to so many bytes. */
 const mostBytes = 2 ** 20
-/** Reads at a time: as many as the system has threads for, and a few that wait. */
-const mostReads = 16
+/** Reads at a time: as many as Node has threads for. More would only stand in the way of what else wants these, such as a student's step. */
+const mostReads = 4
 
 /**
  * So much is read without waiting, where the system has it in memory: a block then comes in a microsecond or a few, and to ask another thread for it

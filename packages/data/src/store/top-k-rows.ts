@@ -45,27 +45,34 @@ export function topKRows(
   const logits = widened(kept)
   const selected = temperatures.map((temperature) => topK({ logits, k, temperature }))
   const { indices, values } = selected[0]!
-  const rows = ascending(indices.data, values.data, ids.length, k)
+  const rows = ascending(indices.data, values.data, ids.length, k, classes)
   return { ...rows, logTails: selected.map(({ logTail }) => logTail.data) }
 }
 
-/** Those of a row in the order of their classes. */
+/** Those of a row in the order of their classes: a bit for each class that is there, then the bits from the lowest to the highest. */
 function ascending(
   indices: Int32Array,
   values: Float32Array,
   rows: number,
   k: number,
+  classes: number,
 ): Pick<TopKRows, 'classes' | 'values'> {
   const out = { classes: new Int32Array(rows * k), values: new Float32Array(rows * k) }
-  // Class and place in one number: 31 + 10 bits.
-  const order = new Float64Array(k)
+  const bits = new Int32Array(Math.ceil(classes / 32))
+  const placeOf = new Uint16Array(classes)
   for (let from = 0; from < rows * k; from += k) {
-    for (let i = 0; i < k; i++) order[i] = indices[from + i]! * 1024 + i
-    order.sort()
     for (let i = 0; i < k; i++) {
-      const place = order[i]! % 1024
-      out.classes[from + i] = indices[from + place]!
-      out.values[from + i] = values[from + place]!
+      const c = indices[from + i]!
+      bits[c >>> 5]! |= 1 << (c & 31)
+      placeOf[c] = i
+    }
+    for (let word = 0, at = from; word < bits.length; word++) {
+      for (let left = bits[word]!; left !== 0; left &= left - 1, at++) {
+        const c = 32 * word + 31 - Math.clz32(left & -left)
+        out.classes[at] = c
+        out.values[at] = values[from + placeOf[c]!]!
+      }
+      bits[word] = 0
     }
   }
   return out
@@ -108,7 +115,7 @@ function told(
   const logTails = temperatures.map((t) =>
     hasOthers ? tailOf(caller, targets, t, ids, k) : new Float64Array(rows).fill(Number.NEGATIVE_INFINITY),
   )
-  return { ...ascending(chosen, wide, rows, k), logTails }
+  return { ...ascending(chosen, wide, rows, k, classes), logTails }
 }
 
 /** Largest first, each class once, all of them classes. */

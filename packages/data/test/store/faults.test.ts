@@ -74,7 +74,7 @@ describe('damage is found, never read as targets', () => {
     await fill({ folder, data: many, encoding: encodings.float16! })
     const path = join(folder, 'shard-000000.bin')
     const file = await open(path, 'r+')
-    await file.write(Uint8Array.of(255, 255, 255, 255), 0, 4, 64 + 46 * 1000)
+    await file.write(Uint8Array.of(255, 255, 255, 255), 0, 4, 64 + 44 * 1000)
     await file.close()
     const store = await openStore(folder)
     const read = fromStore(store)
@@ -216,11 +216,17 @@ describe('the manifest', () => {
     ],
     [
       'a newer format',
-      (t) => t.replace('"imagoStore": 1', '"imagoStore": 2'),
+      (t) => t.replace('"imagoStore": 2', '"imagoStore": 3'),
       'ERR_UNSUPPORTED',
-      /of format 2, this imago reads formats up to 1/,
+      /of format 3, this imago reads format 2; use a newer imago/,
     ],
-    ['no version', (t) => t.replace('"imagoStore": 1', '"imagoStore": "1"'), 'ERR_FORMAT', /is not the manifest/],
+    [
+      'an older format',
+      (t) => t.replace('"imagoStore": 2', '"imagoStore": 1'),
+      'ERR_UNSUPPORTED',
+      /of format 1, this imago reads format 2; fill the store again/,
+    ],
+    ['no version', (t) => t.replace('"imagoStore": 2', '"imagoStore": "2"'), 'ERR_FORMAT', /is not the manifest/],
     ['another teacher by hand', (t) => t.replace('teacher 1', 'teacher 2'), 'ERR_FORMAT', /damaged/],
     [
       'a polluting key',

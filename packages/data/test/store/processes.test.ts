@@ -165,7 +165,7 @@ describe('a disk that is full', () => {
 
   test.skipIf(process.platform === 'win32')('a file that may not grow (ulimit -f) is one too', async () => {
     const folder = join(root, 'limited')
-    // In blocks of 512 or 1024 bytes, as the shell will have it: below a shard of 64 · 86 bytes either way.
+    // In blocks of 512 or 1024 bytes, as the shell will have it: below a shard of 64 · 84 bytes either way.
     const limited = ['sh', '-c', `trap '' XFSZ; ulimit -f 4; exec "$@"`, 'sh', ...writer(folder)]
     const { code, errors } = await ran(limited)
     expect(code).not.toBe(0)
