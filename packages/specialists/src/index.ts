@@ -16,6 +16,12 @@ export {
   type SpecialistModelOptions,
   specialistModel,
 } from './heads/specialist-model.js'
+export {
+  type SpecialistEpoch,
+  type TrainedSpecialist,
+  type TrainSpecialistOptions,
+  trainSpecialist,
+} from './jobs/train-specialist.js'
 export { type ClassSet, checkClassSet, placesOf } from './sets/class-set.js'
 export { type ConfusionClusters, type ConfusionClustersOptions, confusionClusters } from './sets/confusion-clusters.js'
 export {

@@ -184,9 +184,12 @@ describe('the dustbin after training', () => {
       expect(after.data[i]! - before.data[i]!).toBeCloseTo(i % 3 === 2 ? 1.25 : 0, 4)
     expect(specialistFile(corrected, 'it').offset).toBe(1.25)
     expect(() => correctDustbin(corrected, 1)).toThrow(/was corrected before, by 1.25/)
-    expect(() => correctDustbin(fullSpecialistModel(generalist, { set: { name: 'a', classes: [1] } }), 1)).toThrow(
-      /no dustbin/,
-    )
+    const full = fullSpecialistModel(generalist, { set: { name: 'a', classes: [1] } })
+    const [all, moved] = [await logitsOf(full, x), await logitsOf(correctDustbin(full, -0.5), x)]
+    for (let i = 0; i < all.data.length; i++)
+      expect(moved.data[i]! - all.data[i]!).toBeCloseTo(i % 5 === 1 ? 0 : -0.5, 4)
+    const bare = fullSpecialistModel(heads['Gemm without bias']!(5), { set: { name: 'a', classes: [1] } })
+    expect(() => correctDustbin(bare, 1)).toThrow(/has no bias of 5 numbers/)
   })
 
   it('so that posteriors learnt from half/half rows become those of the true shares (closed form)', () => {

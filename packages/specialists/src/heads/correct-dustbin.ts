@@ -1,5 +1,6 @@
 import { constantOf, type Model } from '@imago/onnx'
 import { ArgumentError, StateError } from '@imago/tensor'
+import { placesOf } from '../sets/class-set.js'
 import { lastLinear } from './last-linear.js'
 import { specialistFile, withSpecialistFile } from './specialist-file.js'
 import { floats, inType } from './specialist-model.js'
@@ -26,26 +27,27 @@ export function dustbinOffset({ trueShare, trainingShare = 0.5 }: DustbinShares)
 }
 
 /**
- * A trained specialist with the offset added to its dustbin's bias, once: its file says that it was done.
+ * A trained specialist with the offset added to its dustbin's bias (to those of all classes outside the set, where its head has all), once: its file
+ * says that it was done.
  *
  * @param where the file's name, for messages
- * @throws StateError where it was corrected before or has no dustbin, ArgumentError for an offset that is not finite
+ * @throws StateError where it was corrected before or its last layer has no bias, ArgumentError for an offset that is not finite
  */
 export function correctDustbin(specialist: Model, offset: number, where = 'the specialist'): Model {
   if (!Number.isFinite(offset)) throw new ArgumentError('correctDustbin', 'offset', 'a finite number', offset)
   const file = specialistFile(specialist, where)
-  if (file.head !== 'dustbin')
-    throw new StateError(`${where} has no dustbin but all classes`, 'Give the offset to combineSpecialists')
   if (file.offset !== undefined)
     throw new StateError(`${where} was corrected before, by ${file.offset}`, 'Take the file as training left it')
   const { bias, biasScale, output } = lastLinear(specialist)
-  if (bias === undefined || floats(bias).length !== file.set.classes.length + 1)
+  const places = file.head === 'full' ? placesOf(file.set, file.classes) : undefined
+  const outputs = places?.length ?? file.set.classes.length + 1
+  const size = file.set.classes.length
+  if (bias === undefined || bias.dims.reduce((a, b) => a * b, 1) !== outputs)
     throw new StateError(
-      `the head of ${where} (output "${output}") is not the one that specialistModel made`,
-      'Take a file as it was trained',
+      `the last layer of ${where} (output "${output}") has no bias of ${outputs} numbers, as specialistModel makes it`,
+      'Take a file as it was trained; with all classes, a generalist that has a bias',
     )
-  const values = Float32Array.from(floats(bias))
-  values[values.length - 1]! += offset / biasScale
+  const values = floats(bias).map((b, o) => ((places?.[o] ?? o) === size ? b + offset / biasScale : b))
   const initializers = new Map(specialist.graph.initializers)
   initializers.set(bias.name, constantOf(bias.name, inType(bias.type, bias.dims, values)))
   return withSpecialistFile({ ...specialist, graph: { ...specialist.graph, initializers } }, { ...file, offset })
