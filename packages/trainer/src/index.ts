@@ -22,3 +22,11 @@ export type {
 export type { CheckpointStore, Meter, TrainingState } from './state.js'
 export { predictStudent, type TrainableStudent } from './student.js'
 export { type TrainOptions, train } from './train.js'
+export {
+  type RunWorkersOptions,
+  runWorkers,
+  type WorkerEvent,
+  type WorkersResult,
+  type WorkerTask,
+} from './workers/run-workers.js'
+export { serveWorker, type Work, type WorkerProcess } from './workers/serve-worker.js'
