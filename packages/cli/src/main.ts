@@ -10,6 +10,7 @@ import { addEvaluate } from './commands/evaluate.js'
 import { addExport } from './commands/export.js'
 import { addInspect } from './commands/inspect.js'
 import { addPaper } from './commands/paper.js'
+import { addSpecialists } from './commands/specialists.js'
 import { addSynth } from './commands/synth.js'
 import { addTeach } from './commands/teach.js'
 import { addTrain } from './commands/train.js'
@@ -48,11 +49,18 @@ function commandLine({ act, watch }: Actor): Command {
     addSynth,
     addEnsemble,
     addExport,
+    addSpecialists,
   ])
     add(program, act)
-  for (const command of [program, ...program.commands]) command.exitOverride()
-  for (const command of program.commands) watch(command)
+  const commands = inside(program)
+  for (const command of [program, ...commands]) command.exitOverride()
+  for (const command of commands) watch(command)
   return program
+}
+
+/** All commands of a command, and theirs. */
+function inside(command: Command): Command[] {
+  return command.commands.flatMap((one) => [one, ...inside(one)])
 }
 
 function version(): string {

@@ -13,7 +13,7 @@ import { teacherName } from '../run/teacher-identity.js'
 import { trainingRun } from '../run/training-run.js'
 import { jsonObject, oneOf, real, whole } from '../values.js'
 
-interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOptions, 'teacher'> {
+export interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOptions, 'teacher'> {
   readonly teacher?: string
   readonly targets?: string
   readonly hardWeight: number
@@ -74,7 +74,8 @@ Examples:
     .action(act(distillCommand))
 }
 
-async function distillCommand(context: Context, options: DistillCommandOptions): Promise<undefined> {
+/** `imago distill`; other commands that distil come here too. */
+export async function distillCommand(context: Context, options: DistillCommandOptions): Promise<undefined> {
   return options.targets === undefined ? fromTeachers(context, options) : fromStores(context, options, options.targets)
 }
 

@@ -1,5 +1,6 @@
 import type { Effect } from '@imago/papers'
 import { escapeText } from './escape.js'
+import { type HeatMap, heatMap } from './heat-map.js'
 import { type LineChart, lineChart } from './line-chart.js'
 
 /** What a report shows; everything in it is text or numbers, and is escaped here. */
@@ -9,6 +10,7 @@ export interface Report {
   readonly summary: readonly string[]
   readonly tables: readonly { readonly title: string; readonly rows: readonly (readonly string[])[] }[]
   readonly charts: readonly LineChart[]
+  readonly heatMaps?: readonly HeatMap[]
   /** Facts about the run: seed, options, versions. */
   readonly facts: { readonly [name: string]: string }
 }
@@ -59,6 +61,7 @@ ${report.summary.map((text) => `<p>${escapeText(text)}</p>`).join('\n')}
 ${report.tables.map(({ title, rows }) => `<h2>${escapeText(title)}</h2>\n${htmlTable(rows)}`).join('\n')}
 ${report.charts.length > 0 ? '<h2>Curves</h2>' : ''}
 ${report.charts.map(lineChart).join('\n')}
+${(report.heatMaps ?? []).map(heatMap).join('\n')}
 <h2>The run</h2>
 <dl>${Object.entries(report.facts)
     .map(([name, value]) => `<dt>${escapeText(name)}</dt><dd>${escapeText(value)}</dd>`)

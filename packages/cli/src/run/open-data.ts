@@ -13,7 +13,10 @@ export interface OpenedData extends TrainTest {
 }
 
 /** The data set that the options name; named sets lie in `--data-dir`, else IMAGO_DATA_DIR, else the cache (downloaded once). */
-export async function openData(context: Context, options: DataOptions): Promise<OpenedData> {
+export async function openData(
+  context: Pick<Context, 'env' | 'note' | 'signal'>,
+  options: DataOptions,
+): Promise<OpenedData> {
   const { env, signal } = context
   if (isTable(options.data)) {
     const { note, ...found } = await openTable(options)

@@ -3,12 +3,13 @@ import { arithmetic, type Combine, ensemble, geometric } from '@imago/ensembles'
 import { readModel } from '@imago/onnx'
 import { type Predictor, type PredictorOptions, predictor } from '@imago/runtime'
 import { ArgumentError, type Predict, StateError } from '@imago/tensor'
+import { kindOf, openCombined, readCombinedFile } from '../specialists/combined-file.js'
 import { readEnsembleFile } from './ensemble-file.js'
 import { filesOf } from './files-of.js'
 import { digestOf } from './student-model.js'
 
 export interface TeacherOptions {
-  /** A file, several with commas between, or what `imago ensemble select` has written. */
+  /** A file, several with commas between, or what `imago ensemble select` or `imago specialists combine` has written. */
   readonly teacher: string
   readonly combine?: 'geometric' | 'arithmetic'
   readonly temperature: number
@@ -28,6 +29,8 @@ export interface Teachers {
  * 1, where the ensemble's errors are counted; the geometric mean is the same logits at both.
  */
 export async function openTeachers(options: TeacherOptions, settings: PredictorOptions): Promise<Teachers> {
+  if (/\.json$/i.test(options.teacher) && (await kindOf(options.teacher)) === 'specialists')
+    return withSpecialists(options, settings)
   const selected = /\.json$/i.test(options.teacher) ? await readEnsembleFile(options.teacher, existsSync) : undefined
   const files = selected ? selected.members.map(({ file }) => file) : filesOf('--teacher', options.teacher)
   if (selected && options.combine !== undefined)
@@ -69,5 +72,21 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
     predictor: whole as unknown as Predictor,
     targets: at(options.temperature),
     config: { teacher: digests, combine, ...shares },
+  }
+}
+
+/** A generalist with its specialists; q^(1/T), normalised, is what a student at T sees. */
+async function withSpecialists({ teacher, combine }: TeacherOptions, settings: PredictorOptions): Promise<Teachers> {
+  if (combine !== undefined) throw new ArgumentError('imago', '--combine', `left out: ${teacher} says how`, combine)
+  if (settings.map !== undefined || settings.output !== undefined)
+    throw new ArgumentError('imago', '--teacher-input, --teacher-output', `left out: ${teacher} says how`, 'given')
+  const combined = await readCombinedFile(teacher)
+  const { predictor: whole, digests } = await openCombined(teacher, combined, {
+    ...(settings.threads && { threads: settings.threads }),
+  })
+  return {
+    predictor: whole,
+    targets: whole,
+    config: { teacher: [...digests], combine: `eq. 5, top ${combined.topN}` },
   }
 }

@@ -5,7 +5,10 @@ import type { TrainingOptions } from '../options.js'
 
 /** The optimizer that the options describe. `units` tells over which axis each weight's incoming weights lie. */
 export function optimizerOf(
-  options: TrainingOptions,
+  options: Pick<
+    TrainingOptions,
+    'optimizer' | 'rate' | 'schedule' | 'momentum' | 'weightDecay' | 'maxSquaredNorm' | 'clip'
+  >,
   units: { readonly [parameter: string]: 'rows' | 'columns' },
 ): Optimizer {
   const rate: Schedule = options.schedule === 'cosine' ? cosine({ peak: options.rate }) : constant(options.rate)
