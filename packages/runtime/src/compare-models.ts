@@ -12,7 +12,8 @@ import {
   UnsupportedError,
 } from '@imago/tensor'
 import type { EngineOptions } from './engine.js'
-import { open, type Port } from './session.js'
+import { open } from './open.js'
+import type { Port } from './session.js'
 
 export interface CheckOptions extends EngineOptions {
   /** Where the inputs come from. */

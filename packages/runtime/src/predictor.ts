@@ -13,14 +13,14 @@ import {
 } from '@imago/tensor'
 import { type Classifier, classifier } from './adapt/classifier.js'
 import { concatRows } from './concat-rows.js'
-import type { EngineOptions } from './engine.js'
 import { areProbabilities, logitsOf, refuseNaN, scoresOf } from './finish-logits.js'
 import type { InputMap } from './input-map.js'
 import { encodeInternal, type ModelSource, resolveSource } from './model-source.js'
+import { type OpenOptions, openSomewhere } from './open.js'
 import { checkMaps, type Feeds, feedsFit, planFeeds, rowsOf } from './plan-feeds.js'
-import { openLoadable, type Port, type Session } from './session.js'
+import type { Port, Session } from './session.js'
 
-export interface PredictorOptions extends EngineOptions {
+export interface PredictorOptions extends OpenOptions {
   /** Rows in one run where the model's batch is free. Default 256. */
   readonly batchSize?: number | undefined
   /** How data become the model's inputs: one map, or one for each input. */
@@ -156,7 +156,7 @@ async function prepare(source: ModelSource | Session, options: PredictorOptions)
   const more = also.filter((name) => name !== found.value)
   const outputs = [...graph.outputs, ...more.map((name) => listed.find((one) => one.name === name) ?? { name })]
   const adapted = { ...found.model, graph: { ...graph, outputs } }
-  const session = await openLoadable(resolved.where, encodeInternal(adapted), options)
+  const session = await openSomewhere(options.name ?? resolved.where, encodeInternal(adapted), options)
   return { ...found, session, own: true }
 }
 

@@ -1,7 +1,6 @@
 import { ArgumentError, type DataType, dims, NotFoundError, StateError, type TensorMap, tensorMap } from '@imago/tensor'
 import { createEngine, type EngineOptions } from './engine.js'
 import { RuntimeError } from './errors.js'
-import { type ModelSource, resolveSource } from './model-source.js'
 import { type OrtSession, onnxruntime } from './onnxruntime.js'
 import { feeder, plain } from './ort-tensor.js'
 
@@ -31,34 +30,18 @@ export interface Session {
   dispose(): Promise<void>
 }
 
-/**
- * Open a model in ONNX Runtime.
- *
- * @throws FormatError for a damaged model, NotFoundError for a missing file or a missing onnxruntime-node, UnsupportedError for
- * an op or a provider that does not work here
- */
-export async function open(source: ModelSource, options: EngineOptions = {}): Promise<Session> {
-  const { loadable, where } = await resolveSource('open', source)
-  return openLoadable(where, loadable, options)
-}
-
+/** Open in this process what `resolveSource` gave. */
 export async function openLoadable(
   where: string,
   loadable: Uint8Array | string,
   options: EngineOptions,
 ): Promise<Session> {
   const ort = await onnxruntime()
-  const engine = await createEngine(ort, where, loadable, options)
-  const { session, provider, notes } = engine
+  const { session, provider, notes } = await createEngine(ort, where, loadable, options)
   const inputs = ports(session.inputMetadata)
   const outputs = ports(session.outputMetadata)
-  const tensors = outputs.filter((port) => port.type !== undefined).map((port) => port.name)
   const feed = feeder(ort)
-  let disposed: Promise<void> | undefined
-  let last: Promise<unknown> = Promise.resolve()
-
   const execute = async (feeds: TensorMap, names: readonly string[]): Promise<TensorMap> => {
-    checkFeeds(inputs, feeds)
     const fed: { [name: string]: ReturnType<typeof feed> } = {}
     for (const { name } of inputs) fed[name] = feed(feeds[name]!)
     try {
@@ -68,7 +51,19 @@ export async function openLoadable(
       throw new RuntimeError(`${where} does not run`, cause)
     }
   }
+  return sessionOver({ where, inputs, outputs, provider, notes }, execute, () => session.release())
+}
 
+/** A session over whatever executes: checks what is fed and asked for, and lets one run come after another. */
+export function sessionOver(
+  facts: Pick<Session, 'inputs' | 'outputs' | 'provider' | 'notes'> & { readonly where: string },
+  execute: (feeds: TensorMap, names: readonly string[]) => Promise<TensorMap>,
+  release: () => Promise<void>,
+): Session {
+  const { where, inputs, outputs, provider, notes } = facts
+  const tensors = outputs.filter((port) => port.type !== undefined).map((port) => port.name)
+  let disposed: Promise<void> | undefined
+  let last: Promise<unknown> = Promise.resolve()
   return {
     inputs,
     outputs,
@@ -81,12 +76,15 @@ export async function openLoadable(
         return Promise.reject(
           new NotFoundError(`${where} has no tensor output "${unknown}"`, `Its outputs are ${tensors.join(', ')}`),
         )
-      const run = last.then(() => execute(feeds, names))
+      const run = last.then(() => {
+        checkFeeds(inputs, feeds)
+        return execute(feeds, names)
+      })
       last = run.catch(() => undefined)
       return run
     },
     dispose() {
-      disposed ??= last.then(() => session.release())
+      disposed ??= last.then(release)
       return disposed
     },
   }

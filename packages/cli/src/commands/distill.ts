@@ -20,6 +20,7 @@ export interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOpti
   readonly loss?: 'soft-target' | 'squared-probabilities'
   readonly teacherInput?: { readonly [name: string]: unknown }
   readonly teacherOutput?: string
+  readonly isolate?: boolean
 }
 
 export function addDistill(program: Command, act: Act): void {
@@ -53,6 +54,10 @@ export function addDistill(program: Command, act: Act): void {
     )
     .option('--teacher-input <json>', 'how rows reach the teacher: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--teacher-output <name>', "the teacher's output that classifies, where it has several")
+    .option(
+      '--isolate',
+      'run teachers in a process of its own: what crashes or fills the memory there is an error, not the end',
+    )
     .addHelpText(
       'after',
       `
@@ -157,6 +162,7 @@ function teachersOf(options: Omit<DistillCommandOptions, 'teacher'>, teacher: st
       threads: options.threads,
       ...(options.teacherInput && { map: options.teacherInput as InputMap }),
       ...(options.teacherOutput !== undefined && { output: options.teacherOutput }),
+      ...(options.isolate && { isolate: true }),
     },
   )
 }

@@ -12,6 +12,7 @@ import { jsonObject, whole } from '../values.js'
 interface EvaluateCommandOptions extends DataOptions {
   readonly input?: { readonly [name: string]: unknown }
   readonly output?: string
+  readonly isolate?: boolean
   readonly threads: number
   readonly json?: boolean
 }
@@ -24,6 +25,10 @@ export function addEvaluate(program: Command, act: Act): void {
   )
     .option('--input <json>', 'how rows reach the model: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--output <name>', 'the output that classifies, where the model has several')
+    .option(
+      '--isolate',
+      'run it in a process of its own: what crashes or fills the memory there is an error, not the end',
+    )
     .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
     .option('--json', 'print the result as JSON')
     .addHelpText(
@@ -38,6 +43,7 @@ async function evaluateCommand(context: Context, options: EvaluateCommandOptions
     threads: options.threads,
     ...(options.input && { map: options.input as InputMap }),
     ...(options.output !== undefined && { output: options.output }),
+    ...(options.isolate && { isolate: true }),
   })
   try {
     const { test } = await openData(context, options)

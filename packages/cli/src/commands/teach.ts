@@ -40,6 +40,7 @@ interface TeachOptions extends DataOptions {
   readonly threads: number
   readonly teacherInput?: { readonly [name: string]: unknown }
   readonly teacherOutput?: string
+  readonly isolate?: boolean
   readonly json?: boolean
   readonly quiet?: boolean
 }
@@ -86,6 +87,10 @@ export function addTeach(program: Command, act: Act): void {
     .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
     .option('--teacher-input <json>', 'how rows reach the teacher: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--teacher-output <name>', "the teacher's output that classifies, where it has several")
+    .option(
+      '--isolate',
+      'run teachers in a process of its own: what crashes or fills the memory there is an error, not the end',
+    )
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
     .option('--quiet', 'no progress')
@@ -222,6 +227,7 @@ async function openSource(context: Context, options: TeachOptions, encoding: Enc
       batchSize: options.batch,
       ...(map && { map }),
       ...(options.teacherOutput !== undefined && { output: options.teacherOutput }),
+      ...(options.isolate && { isolate: true }),
     },
   )
   return {

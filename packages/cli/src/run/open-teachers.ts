@@ -50,7 +50,7 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
       if (wanted !== undefined && wanted !== digest)
         throw new StateError(`${file} is not the model that ${options.teacher} was chosen from`, 'Select again')
       digests.push(digest)
-      opened.push(await predictor(model, settings))
+      opened.push(await predictor(model, { ...settings, name: file }))
     }
   } catch (error) {
     await dispose()

@@ -144,10 +144,13 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
   }
 }
 
-/** The options that decide what comes out; where it goes and how it is shown do not belong to a run's identity. */
+/** Where a run goes, how it is shown, and in which process its teacher runs: no part of its identity. */
+const circumstances = new Set(['out', 'json', 'quiet', 'dataDir', 'student', 'license', 'isolate', 'config'])
+
+/** The options that decide what comes out. */
 function runConfig(options: TrainingOptions): JsonObject {
-  const { out: _, json: __, quiet: ___, dataDir: ____, student: _____, license: ______, ...rest } = options
-  return JSON.parse(JSON.stringify({ ...rest, config: undefined })) as JsonObject
+  const rest = Object.fromEntries(Object.entries(options).filter(([name]) => !circumstances.has(name)))
+  return JSON.parse(JSON.stringify(rest)) as JsonObject
 }
 
 type Counts = NonNullable<Result['student']>
