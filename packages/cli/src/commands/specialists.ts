@@ -79,6 +79,11 @@ function addTrainSpecialists(group: Command, act: Act): void {
   const command = addDataOptions(group.command('train').description('train the specialists of a plan'))
     .requiredOption(...generalist)
     .requiredOption(...plan)
+    .option(
+      '--workers <n>',
+      'specialists that are trained at a time, each in a process of its own (default: processors / threads)',
+      whole(1),
+    )
     .option('--only <sets>', 'these alone: set-1,set-3', words)
     .option(
       '--epochs <n>',
@@ -106,7 +111,7 @@ function addTrainSpecialists(group: Command, act: Act): void {
       real(0, Number.MAX_VALUE, true),
     )
     .option('--clip <x>', 'limit of the norm of all gradients together', real(0, Number.MAX_VALUE, true))
-  shown(command)
+  shown(command, 1)
     .addHelpText(
       'after',
       `
@@ -158,9 +163,9 @@ function addDistillBack(group: Command, act: Act): void {
     )
 }
 
-function shown(command: Command): Command {
+function shown(command: Command, threads = 2): Command {
   return command
-    .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
+    .option('--threads <n>', 'threads of ONNX Runtime', whole(1), threads)
     .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
     .option('--json', 'print the result as JSON')
     .option('--quiet', 'no progress')
