@@ -1,6 +1,7 @@
-import { checkTemperature, fromBfloat16, fromFloat16, softmax } from '@imago/kernels'
-import { type Tensor, tensor, tensorMap } from '@imago/tensor'
+import { checkTemperature, softmax } from '@imago/kernels'
+import { type Tensor, tensorMap } from '@imago/tensor'
 import { classifierRows } from './classifier-rows.js'
+import { counted } from './counted.js'
 import { gradientBuffer } from './gradient-buffer.js'
 import type { Loss } from './loss.js'
 
@@ -65,19 +66,4 @@ export function squaredErrorOnProbabilities(options: SquaredErrorOnProbabilities
       return result(total / whole)
     },
   }
-}
-
-/** Logits as float32; rows of weight 0, which are not read, are 0: whatever stands there, it has a softmax. */
-function counted(logits: Tensor, weights: Float32Array | undefined): Tensor<'float32'> {
-  const single =
-    logits.type === 'float16'
-      ? fromFloat16({ x: logits })
-      : logits.type === 'bfloat16'
-        ? fromBfloat16({ x: logits })
-        : logits
-  if (!weights?.includes(0)) return single as Tensor<'float32'>
-  const classes = logits.dims[1]!
-  const data = (single.data as Float32Array).slice()
-  for (const [r, weight] of weights.entries()) if (weight === 0) data.fill(0, r * classes, (r + 1) * classes)
-  return tensor('float32', logits.dims, data)
 }

@@ -9,6 +9,8 @@ import {
   jsd,
   type Loss,
   logitRegression,
+  logitStandardization,
+  nkd,
   reverseKl,
   softTarget,
   squaredErrorOnProbabilities,
@@ -33,11 +35,13 @@ import {
   finiteDifferences,
   jsdValue,
   type Matrix,
+  nkdValue,
   regressionValue,
   reverseKlValue,
   softmax,
   softTargetValue,
   squaredProbabilityValue,
+  standardizedRow,
   topKSoftTargetValue,
   totalVariationValue,
 } from './oracle.js'
@@ -195,6 +199,34 @@ const table: { readonly [name: string]: Row } = {
             (student) =>
               dkdValue(student, teacher, labels, { temperature, alpha: 1, beta: 2 }, weights),
           scale: Math.max(1, temperature) * 3,
+        },
+      ],
+      [
+        `nkd T=${temperature}`,
+        {
+          loss: nkd({ temperature, gamma: 2 }),
+          oracle:
+            ({ teacher, labels, weights }) =>
+            (student) =>
+              nkdValue(student, teacher, labels, { temperature, gamma: 2 }, weights),
+          scale: Math.max(1, temperature) * 3,
+        },
+      ],
+      [
+        `soft targets of standardized logits T=${temperature}`,
+        {
+          loss: logitStandardization(softTarget({ temperature })),
+          oracle:
+            ({ teacher, labels, weights }) =>
+            (student) =>
+              softTargetValue(student.map(standardizedRow), teacher.map(standardizedRow), {
+                temperature,
+                labels,
+                weights,
+              }),
+          scale: Math.max(1, temperature) * 4,
+          // Rows whose logits are all alike have no direction.
+          smooth: { batches: roughBatches, where: () => true },
         },
       ],
       [

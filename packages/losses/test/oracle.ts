@@ -143,6 +143,35 @@ export function dkdValue(
   })
 }
 
+/** −p_y·ln q_y − γ·T²·Σ p̂·ln q̂, p̂ and q̂ over the classes that are not y; label −1: 0. */
+export function nkdValue(
+  student: Matrix,
+  teacher: Matrix,
+  labels: readonly number[],
+  { temperature: t, gamma }: { temperature: number; gamma: number },
+  weights?: readonly number[],
+): number {
+  return mean(student, labels, weights, (z, row, label) => {
+    if (label === -1) return 0
+    const v = teacher[row]!
+    const others = (x: readonly number[]) =>
+      softmax(
+        x.filter((_, c) => c !== label),
+        t,
+      )
+    const [q, p] = [others(z), others(v)]
+    const rest = p.reduce((sum, one, c) => sum - one * Math.log(q[c]!), 0)
+    return -softmax(v, 1)[label]! * Math.log(softmax(z, 1)[label]!) + gamma * t * t * rest
+  })
+}
+
+/** (z − mean) / (σ + 1e-7), σ² the sum of squares over C − 1. */
+export function standardizedRow(z: readonly number[]): number[] {
+  const mean = z.reduce((a, b) => a + b) / z.length
+  const deviation = Math.sqrt(z.reduce((sum, x) => sum + (x - mean) ** 2, 0) / (z.length - 1))
+  return z.map((x) => (x - mean) / (deviation + 1e-7))
+}
+
 /** β·Σ w·(1 − ρ_row) / Σ w + γ·Σ_c (1 − ρ_c) / C. */
 export function distValue(
   student: Matrix,

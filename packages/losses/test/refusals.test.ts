@@ -7,6 +7,8 @@ import {
   hardWeightOf,
   jsd,
   logitRegression,
+  logitStandardization,
+  nkd,
   reverseKl,
   softTarget,
   squaredErrorOnProbabilities,
@@ -30,7 +32,7 @@ const batch: Drawn = {
 test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4' as unknown as number])(
   'T = %s is refused',
   (temperature) => {
-    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist, squaredErrorOnProbabilities])
+    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist, nkd, squaredErrorOnProbabilities])
       expect(() => make({ temperature })).toThrow(
         expect.objectContaining({ code: 'ERR_ARGUMENT', argument: 'temperature' }),
       )
@@ -50,6 +52,7 @@ test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('%s as a factor is refused
   expect(() => dkd({ temperature: 4, beta: factor })).toThrow(/beta/)
   expect(() => dist({ beta: factor })).toThrow(/beta/)
   expect(() => dist({ gamma: factor })).toThrow(/gamma/)
+  expect(() => nkd({ gamma: factor })).toThrow(/gamma/)
 })
 
 test.each([-0.1, 1, Number.NaN])('ε = %s is refused', (smoothing) => {
@@ -129,4 +132,41 @@ test('hardWeightOf: soft 1 : hard h is a = h/(1 + h)', () => {
   expect(hardWeightOf(Number.POSITIVE_INFINITY)).toBe(1)
   expect(() => hardWeightOf(-1)).toThrow(/relative/)
   expect(() => hardWeightOf(Number.NaN)).toThrow(/relative/)
+})
+
+test('logits are standardized for losses between logits, of two classes or more', () => {
+  expect(() => logitStandardization(hardLabel())).toThrow(expect.objectContaining({ code: 'ERR_ARGUMENT' }))
+  const one: Drawn = { student: [[1]], teacher: [[2]], labels: [0], weights: [1] }
+  const loss = logitStandardization(softTarget({ temperature: 2 }))
+  expect(() => loss.evaluate(outputs(one.student), targets(one))).toThrow(
+    expect.objectContaining({ code: 'ERR_SHAPE' }),
+  )
+})
+
+test('a row of weight 0 may hold NaN where logits are standardized, or labels normalize', () => {
+  const broken: Drawn = {
+    ...batch,
+    student: [
+      [1, 2, 3],
+      [Number.NaN, 1, 2],
+    ],
+    weights: [1, 0],
+  }
+  for (const loss of [logitStandardization(softTarget({ temperature: 2 })), nkd()]) {
+    const { value, cotangents } = loss.evaluate(outputs(broken.student), targets(broken))
+    expect(Number.isFinite(value)).toBe(true)
+    expect([...(cotangents.logits!.data as Float32Array).slice(3)]).toEqual([0, 0, 0])
+  }
+})
+
+test('nkd names the row that is no distribution, and a label that is no class', () => {
+  const broken: Drawn = {
+    ...batch,
+    student: [
+      [1, 2, 3],
+      [Number.NaN, 1, 2],
+    ],
+  }
+  expect(() => nkd().evaluate(outputs(broken.student), targets(broken))).toThrow(/row 1/)
+  expect(() => nkd().evaluate(outputs(batch.student), targets({ ...batch, labels: [1, 3] }))).toThrow(/labels\[1\]/)
 })
