@@ -64,7 +64,8 @@ export async function openLoss(loss: LossGraph, options: EngineOptions = {}): Pr
           : float32(find(source.from, source.name, maps[source.from])),
       ]),
     )
-    const results = await session.run(feeds)
+    let results = await session.run(feeds)
+    if (memory?.begin?.(results)) results = await session.run(feeds)
     const gradientsOf = (list: readonly Source[]): TensorMap =>
       tensorMap(list.map(({ input, name }) => [name, results[joint.gradients[input]!]!]))
     const number = (name: string): number => (results[name]!.data as Float32Array)[0]!

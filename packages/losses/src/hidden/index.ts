@@ -1,4 +1,5 @@
 export { type AttentionTransferOptions, attentionTransfer } from './attention-transfer.js'
+export { type CrdOptions, crd } from './crd.js'
 export { type FspOptions, fsp } from './fsp.js'
 export { type HintOptions, hint } from './hint.js'
 export type { HiddenPair, HiddenTensor, LossGraph, LossMemory } from './loss-graph.js'

@@ -27,6 +27,8 @@ export interface LossMemory {
   draw(targets: TensorMap, at: LossProgress | undefined): TensorMap
   /** Outputs of the graph that `keep` reads; they are no parts. */
   readonly outputs: readonly string[]
+  /** Called with the outputs of each evaluation; true where the memory has only now begun by them, and the loss is to be evaluated anew. */
+  begin?(outputs: TensorMap): boolean
   /** Called once for a step that is taken, after the parameters have moved. */
   keep(outputs: TensorMap, targets: TensorMap): void
 }
