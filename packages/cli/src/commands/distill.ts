@@ -1,12 +1,13 @@
 import { readAhead } from '@imago/data'
-import { type Loss, softTarget, squaredErrorOnProbabilities } from '@imago/losses'
-import type { InputMap } from '@imago/runtime'
-import { ArgumentError, fromPredict } from '@imago/tensor'
-import { distill } from '@imago/trainer'
+import { type Loss, softTarget, squaredErrorOnProbabilities, weighted } from '@imago/losses'
+import type { InputMap, Student } from '@imago/runtime'
+import { ArgumentError, fromPredict, rng, type Targets } from '@imago/tensor'
+import { distill, type FitOptions, type Outcome, type Report } from '@imago/trainer'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
 import type { Context } from '../context.js'
 import { addTrainingOptions, type TrainingOptions } from '../options.js'
+import { type Hint, hintSyntax, openHints, readHint } from '../run/open-hints.js'
 import { needTeacher, openTargets } from '../run/open-targets.js'
 import { openTeachers, type TeacherOptions, type Teachers } from '../run/open-teachers.js'
 import { teacherName } from '../run/teacher-identity.js'
@@ -18,6 +19,7 @@ export interface DistillCommandOptions extends TrainingOptions, Omit<TeacherOpti
   readonly targets?: string
   readonly hardWeight: number
   readonly loss?: 'soft-target' | 'squared-probabilities'
+  readonly hint?: readonly Hint[]
   readonly teacherInput?: { readonly [name: string]: unknown }
   readonly teacherOutput?: string
   readonly isolate?: boolean
@@ -52,6 +54,11 @@ export function addDistill(program: Command, act: Act): void {
       'soft-target (default), or squared-probabilities: squared error on probabilities (Bucilă et al. 2006), with --teacher alone',
       oneOf('soft-target', 'squared-probabilities'),
     )
+    .option(
+      '--hint <hints>',
+      `a tensor of the student meets one of the teacher: ${hintSyntax}; again for more, or with ; between (imago inspect --tensors lists names)`,
+      (text: string, before: readonly Hint[] = []) => [...before, ...text.split(';').map(readHint)],
+    )
     .option('--teacher-input <json>', 'how rows reach the teacher: {"name","layout","scale","mean","std"}', jsonObject)
     .option('--teacher-output <name>', "the teacher's output that classifies, where it has several")
     .option(
@@ -68,11 +75,16 @@ probabilities, each teacher tempered at T first; at T = 1, where its errors are 
 Stored targets are those of the rows that the teacher saw: other data, or images that are moved anew in every epoch (--jitter without --views), are
 refused. A store of k classes has the temperatures that it was filled for.
 
+Hints are losses between hidden tensors, beside the soft targets: hint (FitNets, with a learned regressor), attention, fsp (two tensors with a comma on each side),
+similarity, rkd, pkt, vid, crd. Without a weight each has that of the benchmark of Tian et al. 2020. What is learned beside the student is
+in the checkpoint and not in student.onnx.
+
 Examples:
   imago distill --teacher teacher.onnx --arch mlp:784-64-10 --temperature 4 --epochs 20 --out runs/student
   imago distill --teacher teacher.onnx --student student.onnx --data mnist --temperature 20 --out runs/mnist \\
     --teacher-input '{"layout":"NCHW"}' --student-input '{"mean":0.1307,"std":0.3081}'
   imago distill --teacher a.onnx,b.onnx,c.onnx --combine arithmetic --arch mlp:784-64-10 --out runs/from-three
+  imago distill --teacher teacher.onnx --arch mlp:784-64-10 --hint 'hint*10:act1.output=/layer2/Relu_output_0' --out runs/hinted
   imago distill --targets targets/mnist --data mnist --arch mlp:784-64-10 --out runs/from-store
 `,
     )
@@ -86,22 +98,46 @@ export async function distillCommand(context: Context, options: DistillCommandOp
 
 async function fromTeachers(context: Context, options: DistillCommandOptions): Promise<undefined> {
   const loss = lossOf(options)
-  const { predictor, targets, config } = await teachersOf(options, needTeacher(options.teacher))
+  const { hint: hints = [] } = options
+  const teacher = needTeacher(options.teacher)
+  const { predictor, targets, config } = await teachersOf(options, teacher)
   try {
     await trainingRun(context, options, {
       command: 'distill',
-      config: { ...config, temperature: options.temperature, hardWeight: options.hardWeight },
+      config: {
+        ...config,
+        temperature: options.temperature,
+        hardWeight: options.hardWeight,
+      },
       teacher: predictor,
       taughtBy: [config.teacher].flat(),
-      fit: (pieces) =>
-        distill({
-          ...pieces,
-          targets: fromPredict(targets),
-          loss,
-        }),
+      ...(hints.length > 0 && { hidden: hints.flatMap(({ student }) => student) }),
+      fit: (pieces) => hinted(options, hints, loss, fromPredict(targets), pieces),
     })
   } finally {
     await predictor.dispose()
+  }
+}
+
+/** `distill` with the hints as further terms of the loss. */
+async function* hinted(
+  options: DistillCommandOptions,
+  hints: readonly Hint[],
+  loss: Loss,
+  targets: Targets,
+  pieces: Omit<FitOptions, 'loss' | 'student'> & { readonly student: Student },
+): AsyncGenerator<Report, Outcome> {
+  if (hints.length === 0) return yield* distill({ ...pieces, targets, loss })
+  const { terms, dispose } = await openHints(hints, {
+    ...pieces,
+    targets,
+    rng: rng(options.seed).split('hints'),
+    threads: options.threads,
+  })
+  try {
+    return yield* distill({ ...pieces, targets, loss: weighted({ soft: [loss, 1], ...terms }) })
+  } finally {
+    await dispose()
   }
 }
 
@@ -121,6 +157,8 @@ function lossOf({ loss, temperature, hardWeight }: DistillCommandOptions): Loss 
 async function fromStores(context: Context, options: DistillCommandOptions, targets: string): Promise<undefined> {
   if (options.loss !== undefined)
     throw new ArgumentError('imago', '--loss', 'left out with --targets: what is stored says which', options.loss)
+  if (options.hint !== undefined)
+    throw new ArgumentError('imago', '--hint', 'left out with --targets: a store holds no hidden tensors', '--hint')
   const { teacher, combine: _, ...rest } = options
   const teachers = teacher === undefined ? undefined : await teachersOf(teacher.includes(',') ? options : rest, teacher)
   try {
@@ -163,6 +201,7 @@ function teachersOf(options: Omit<DistillCommandOptions, 'teacher'>, teacher: st
       ...(options.teacherInput && { map: options.teacherInput as InputMap }),
       ...(options.teacherOutput !== undefined && { output: options.teacherOutput }),
       ...(options.isolate && { isolate: true }),
+      ...(options.hint && { also: options.hint.flatMap(({ teacher: names }) => names) }),
     },
   )
 }

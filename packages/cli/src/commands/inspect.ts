@@ -1,4 +1,4 @@
-import { type Model, readModel, type ValueInfo, validateGraph } from '@imago/onnx'
+import { inferShapes, type Model, readModel, type ValueInfo, validateGraph } from '@imago/onnx'
 import { inspectStudent, type StudentReport } from '@imago/runtime'
 import { elementCount } from '@imago/tensor'
 import type { Command } from 'commander'
@@ -9,6 +9,7 @@ import { oneOf, pattern } from '../values.js'
 
 interface InspectOptions {
   readonly train?: boolean
+  readonly tensors?: boolean
   readonly freeze?: string
   readonly batchNorm?: 'batch' | 'frozen'
   readonly output?: string
@@ -23,13 +24,14 @@ export function addInspect(program: Command, act: Act): void {
       '--train',
       'as it would be trained: node by node gradient rule, zero, or refused and what to do; its weights; what the exporter did to it',
     )
+    .option('--tensors', 'every tensor that a node makes: its name (for imago distill --hint) and its dims')
     .option('--freeze <pattern>', 'as if the weights of these names stayed as they are (a regular expression)', pattern)
     .option('--batch-norm <mode>', 'as if trained with batch or frozen statistics', oneOf('batch', 'frozen'))
     .option('--output <name>', 'the output that classifies, where the model has several')
     .option('--json', 'print it as JSON')
     .addHelpText(
       'after',
-      "\nExamples:\n  imago inspect teacher.onnx\n  imago inspect student.onnx --train\n  imago inspect student.onnx --train --freeze 'encoder.*'\n",
+      "\nExamples:\n  imago inspect teacher.onnx\n  imago inspect student.onnx --train\n  imago inspect student.onnx --tensors\n  imago inspect student.onnx --train --freeze 'encoder.*'\n",
     )
     .action(act(inspect))
 }
@@ -44,7 +46,8 @@ async function inspect(context: Context, options: InspectOptions, path: string):
     ...(options.output !== undefined && { output: options.output }),
   })
   if (options.json) {
-    context.out(JSON.stringify({ ...facts, ...asJson(report, options.train === true) }, null, 2))
+    const tensors = options.tensors && { tensors: tensorsOf(model) }
+    context.out(JSON.stringify({ ...facts, ...tensors, ...asJson(report, options.train === true) }, null, 2))
     return
   }
   context.out(
@@ -59,6 +62,10 @@ async function inspect(context: Context, options: InspectOptions, path: string):
   const said = Object.entries(facts.metadata)
   if (said.length > 0)
     context.out(`\n${table([['property', ''], ...said.map(([name, value]) => [name, clip(value)])])}`)
+  if (options.tensors)
+    context.out(
+      `\n${table([['tensor', '', 'op'], ...tensorsOf(model).map(({ tensor, op }) => [...split(tensor), op])])}`,
+    )
   if (options.train) context.out(`\n${asTables(report)}`)
   if (report.notes.length > 0) context.out(`\n${report.notes.map((note) => `note: ${note}`).join('\n')}`)
   context.out(
@@ -131,6 +138,18 @@ function summary({ irVersion, opsets, producer, graph, metadata }: Model): Summa
     ops: Object.fromEntries([...ops].sort(([, a], [, b]) => b - a)),
     metadata: Object.fromEntries(metadata),
   }
+}
+
+/** What the nodes make, in their order. */
+function tensorsOf({ graph }: Model): { readonly tensor: ValueInfo; readonly op: string }[] {
+  const shapes = inferShapes(graph)
+  return graph.nodes.flatMap(({ op, outputs }) =>
+    outputs.filter((name) => name !== '').map((name) => ({ tensor: shapes.get(name) ?? { name }, op })),
+  )
+}
+
+function split({ name, type, shape }: ValueInfo): [string, string] {
+  return [name, `${type ?? '?'}${shape ? `[${shape.join(', ')}]` : ''}`]
 }
 
 function spell({ name, type, shape }: ValueInfo): string {

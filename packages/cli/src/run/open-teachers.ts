@@ -37,6 +37,8 @@ export async function openTeachers(options: TeacherOptions, settings: PredictorO
     throw new ArgumentError('imago', '--combine', `left out: ${options.teacher} says how`, options.combine)
   if (files.length === 1 && options.combine !== undefined)
     throw new ArgumentError('imago', '--combine', 'left out where there is one teacher', options.combine)
+  if (files.length > 1 && settings.also)
+    throw new ArgumentError('imago', '--hint', 'left out where several teachers are averaged', '--hint')
   const opened: Predictor[] = []
   const digests: string[] = []
   const dispose = async (): Promise<void> => {

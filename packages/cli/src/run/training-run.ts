@@ -34,9 +34,13 @@ export interface Method {
   readonly teacher?: Predictor
   /** SHA-256 of the teachers, for the student's properties. */
   readonly taughtBy?: readonly string[]
+  /** Tensors of the student that the loss reads beside its logits. */
+  readonly hidden?: readonly string[]
   /** Refuse what cannot work, before the run folder is touched. */
   readonly check?: (student: Student, training: Batches) => Promise<void>
-  readonly fit: (pieces: Omit<FitOptions, 'loss'>) => AsyncGenerator<Report, Outcome>
+  readonly fit: (
+    pieces: Omit<FitOptions, 'loss' | 'student'> & { readonly student: Student },
+  ) => AsyncGenerator<Report, Outcome>
 }
 
 /** What a run comes to; printed as JSON or as a table. Errors are counted where test rows have labels. */
@@ -64,6 +68,7 @@ export async function trainingRun(context: Context, options: TrainingOptions, me
     ...(options.studentInput && { map: options.studentInput as InputMap }),
     ...(options.freeze !== undefined && { freeze: new RegExp(options.freeze) }),
     ...(options.batchNorm && { batchNorm: options.batchNorm }),
+    ...(method.hidden && { also: method.hidden }),
   })
   try {
     const optimizer = optimizerOf(options, heldUnits(incomingAxes(model.graph), student.parameters))

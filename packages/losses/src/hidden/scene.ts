@@ -1,5 +1,5 @@
 import { builder } from '@imago/onnx'
-import { ArgumentError, describe, type Tensor, type TensorMap, tensorMap } from '@imago/tensor'
+import { ArgumentError, type Tensor, type TensorMap, tensorMap } from '@imago/tensor'
 import { type Algebra, algebra, type Precision } from './algebra.js'
 import type { HiddenTensor, LossGraph } from './loss-graph.js'
 
@@ -87,7 +87,7 @@ function checkTensor(caller: string, side: string, { name, dims }: HiddenTensor,
   if (!ranks.includes(dims.length) || !whole)
     throw new ArgumentError(
       caller,
-      `${side} ${describe(name)}`,
+      `${side} ${name}`,
       `rows of ${ranks.map((rank) => forms[rank]).join(' or ')}`,
       `[${dims.join(', ')}]`,
     )
