@@ -35,6 +35,20 @@ export {
 export { hinton2015Regularizer } from './hinton-2015-regularizer/recipe.js'
 export type { RegularizerResult, RegularizerRow } from './hinton-2015-regularizer/tabulate.js'
 export {
+  defaults as hinton2015SpecialistsDefaults,
+  paper as hinton2015SpecialistsPaper,
+  type SpecialistsOptions,
+  type SpecialistsSettings,
+  type TaskSettings,
+} from './hinton-2015-specialists/options.js'
+export { hinton2015Specialists } from './hinton-2015-specialists/recipe.js'
+export type {
+  CoveringRow,
+  OverfitCurve,
+  SpecialistsTableResult,
+  SystemRow,
+} from './hinton-2015-specialists/tabulate.js'
+export {
   defaults as hinton2015SpeechDefaults,
   type HintonSpeechOptions,
   paper as hinton2015SpeechPaper,

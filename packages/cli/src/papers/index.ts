@@ -3,6 +3,7 @@ import { baCaruana2014Recipe } from './ba-caruana-2014.js'
 import { bucila2006Recipe } from './bucila-2006.js'
 import { hinton2015MnistRecipe } from './hinton-2015-mnist.js'
 import { hinton2015RegularizerRecipe } from './hinton-2015-regularizer.js'
+import { hinton2015SpecialistsRecipe } from './hinton-2015-specialists.js'
 import { hinton2015SpeechRecipe } from './hinton-2015-speech.js'
 import type { PaperOptions, PaperRecipe } from './paper-recipe.js'
 
@@ -11,6 +12,7 @@ export const recipes: readonly PaperRecipe[] = [
   hinton2015MnistRecipe,
   hinton2015SpeechRecipe,
   hinton2015RegularizerRecipe,
+  hinton2015SpecialistsRecipe,
   baCaruana2014Recipe,
   bucila2006Recipe,
 ]
