@@ -1,5 +1,5 @@
 // 2^y from a table of the first bits of its fraction and a short polynomial: two thirds of the steps of a polynomial alone, for the
-// sweeps that are made of little else. Relative error 1.1e-7, against 7e-8 of the polynomial.
+// sweeps that are made of little else. Relative error 1.7e-7 at most, 5e-8 in the mean square, against 7e-8 of the polynomial.
 #pragma once
 #include "common/vector_math.h"
 
@@ -18,8 +18,9 @@ class Exp2 {
     const F shifted = y + shifter;
     const F r = y - (shifted - shifter);
     const F power = as_float(fraction(as_int(shifted)) + (as_int(shifted) << (23 - bits)));
-    F p = fma(all(polynomial[2]), r, all(polynomial[1]));
-    p = fma(p, r, all(polynomial[0]));
+    constexpr size_t degree = sizeof polynomial / sizeof *polynomial - 1;
+    F p = all(polynomial[degree]);
+    for (size_t i = degree; i-- > 0;) p = fma(p, r, all(polynomial[i]));
     return fma(power, p * r, power);
   }
 
@@ -33,8 +34,8 @@ class Exp2 {
   };
 #if defined(__AVX512F__)
   static constexpr int bits = 5;
-  // (2^r − 1)/r for |r| ≤ 1/64.
-  static constexpr float polynomial[3] = {6.931471825e-01f, 2.402284592e-01f, 5.550361425e-02f};
+  // (2^r − 1)/r for |r| ≤ 1/64, so that the error is largest, 5e-8, at the ends and halfway.
+  static constexpr float polynomial[2] = {6.931573451e-01f, 2.402285012e-01f};
   I low_ = load_table(0), high_ = load_table(16);
   IMAGO_INLINE I load_table(size_t first) {
     I x;

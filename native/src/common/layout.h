@@ -127,19 +127,17 @@ struct Narrow {
   IMAGO_INLINE I classes_of(size_t i) { return all_int(static_cast<int32_t>(i)); }
   IMAGO_INLINE I unmasked(const uint8_t* mask, size_t i, size_t) { return all_int(mask[i] != 0 ? -1 : 0); }
 
-  /** Lanes behind the last row repeat the first; nobody looks at them. */
+  /** Lanes behind the last row repeat the first, as the pointers do; nobody looks at them. */
   template <class Source>
-  static Range stage(const typename Source::Element* const* row, size_t count, size_t classes, float* out) {
+  static Range stage(const typename Source::Element* const* row, size_t, size_t classes, float* out) {
     Range range = {all(-infinity), all(infinity)};
-    const typename Source::Element* start[W];
-    for (size_t r = 0; r < W; r++) start[r] = row[r < count ? r : 0];
     for (size_t first = 0; first < classes; first += W) {
       const size_t width = classes - first < W ? classes - first : W;
       F tile[W];
       if (width == W)
-        for (size_t r = 0; r < W; r++) tile[r] = Source::read(start[r] + first);
+        for (size_t r = 0; r < W; r++) tile[r] = Source::read(row[r] + first);
       else
-        for (size_t r = 0; r < W; r++) tile[r] = read_part<Source>(start[r] + first, width, 0);
+        for (size_t r = 0; r < W; r++) tile[r] = read_part<Source>(row[r] + first, width, 0);
       transpose(tile);
       for (size_t c = 0; c < W; c++) {
         if (c == width) break;

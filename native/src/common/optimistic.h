@@ -13,16 +13,24 @@
 
 namespace imago::IMAGO_ISA {
 
-/** The optimistic way for a block of either layout; false, with nothing written, where it does not hold. */
-template <class Layout, class Source, Hard hard>
-IMAGO_INLINE bool optimistic(const SoftLoss<Source>& loss, const Rows& rows, float* memory, Terms& terms) {
-  if (!(loss.temperature >= coolest && loss.temperature <= warmest)) return false;
-  // Long rows may end before the mask does; what it leaves out elsewhere is the careful way's.
-  if (Layout::rows == 1 ? loss.batch.span <= narrow_classes : loss.batch.mask != nullptr) return false;
-  if constexpr (Layout::rows == 1)
-    return optimistic_row<Source, hard>(loss, rows, memory, terms);
-  else
-    return optimistic_rows<Source, hard>(loss, rows, memory, terms);
+/** Scratch for both ways: four arrays of the careful one, or those of two long rows. */
+inline constexpr size_t optimistic_arrays = 2 * RowScratch::arrays;
+
+/** A block of short rows by the optimistic way, or by careful(rows) where it does not hold. */
+template <class Source, Hard hard, class Careful>
+IMAGO_INLINE void optimistic_or(const SoftLoss<Source>& loss, const Rows& rows, float* memory, Terms& terms, Careful careful) {
+  // What a mask leaves out is the careful way's.
+  const bool may_hold = loss.temperature >= coolest && loss.temperature <= warmest && loss.batch.mask == nullptr;
+  if (!(may_hold && optimistic_rows<Source, hard>(loss, rows, memory, terms))) careful(rows);
+}
+
+/** Long rows, each by the optimistic way or by careful(the row). They may end before the mask does. */
+template <class Source, Hard hard, class Careful>
+IMAGO_INLINE void optimistic_long_or(const SoftLoss<Source>& loss, const Rows& rows, float* memory, Terms& terms, Careful careful) {
+  const bool may_hold = loss.temperature >= coolest && loss.temperature <= warmest && loss.batch.span > narrow_classes;
+  const uint32_t doubtful = may_hold ? optimistic_long_rows<Source, hard>(loss, rows, memory, terms) : ~0u;
+  for (size_t i = 0; i < rows.count; i++)
+    if ((doubtful >> i & 1) != 0) careful(rows.at(i));
 }
 
 /** Says which row of which side has no softmax. */

@@ -1,5 +1,6 @@
 // The optimistic way through one long row: vectors along it, in two sweeps.
 #pragma once
+#include "common/double_math.h"
 #include "common/optimistic_terms.h"
 
 namespace imago::IMAGO_ISA {
@@ -12,11 +13,6 @@ struct RowSums {
   double hard = 0;   // Σ e^z
   float student_max = 0;  // the largest exponents
   float teacher_max = 0;
-
-  /** KL in nats. */
-  __attribute__((always_inline)) double divergence() const {
-    return 0.6931471805599453 * (cross / teacher + ::log2(student / teacher));
-  }
 };
 
 /** Scratch of one long row. */
@@ -24,12 +20,14 @@ struct RowScratch {
   float* student;
   float* teacher;
   float* hard;
+  static constexpr size_t arrays = 3;
+  RowScratch() = default;
   __attribute__((always_inline)) RowScratch(float* memory, size_t floats)
       : student(memory), teacher(memory + floats), hard(memory + 2 * floats) {}
 };
 
 /** How far ahead of the sweep the next logits are asked for, in floats. */
-inline constexpr size_t ahead = 1024;
+inline constexpr size_t ahead = 1536;
 
 /** The largest of the first logits: near enough to the row's largest to be its reference. */
 template <class Source>
@@ -50,7 +48,8 @@ IMAGO_INLINE RowSums sweep(const float* z, const typename Source::Element* v, si
   struct Part {
     F student{}, teacher{}, cross{}, labels{};
   } parts[2];
-  Sum sums[4];
+  D sums[4] = {};
+  const auto add = [](D& sum, F part) __attribute__((always_inline)) { sum += lower(part) + upper(part); };
   F student_max{}, teacher_max{};
   const Exp2 power;
   const auto step = [&](size_t i, F zs, F vs, Part& part) __attribute__((always_inline)) {
@@ -86,22 +85,21 @@ IMAGO_INLINE RowSums sweep(const float* z, const typename Source::Element* v, si
       step(i + W, load(z + i + W), Source::read(v + i + W), parts[1]);
     }
     for (; i < end; i += W) step(i, load(z + i), Source::read(v + i), parts[0]);
-    sums[0].add(parts[0].student + parts[1].student);
-    sums[1].add(parts[0].teacher + parts[1].teacher);
-    sums[2].add(parts[0].cross + parts[1].cross);
-    if constexpr (hard != Hard::none) sums[3].add(parts[0].labels + parts[1].labels);
+    add(sums[0], parts[0].student + parts[1].student);
+    add(sums[1], parts[0].teacher + parts[1].teacher);
+    add(sums[2], parts[0].cross + parts[1].cross);
+    if constexpr (hard != Hard::none) add(sums[3], parts[0].labels + parts[1].labels);
     parts[0] = parts[1] = {};
   }
   if (whole < classes) {
     // Lanes behind the end: far below everything, but finite.
     step(whole, load_part(z + whole, classes - whole, -1e30f), read_part<Source>(v + whole, classes - whole, -infinity), parts[0]);
-    sums[0].add(parts[0].student);
-    sums[1].add(parts[0].teacher);
-    sums[2].add(parts[0].cross);
-    sums[3].add(parts[0].labels);
+    add(sums[0], parts[0].student);
+    add(sums[1], parts[0].teacher);
+    add(sums[2], parts[0].cross);
+    if constexpr (hard != Hard::none) add(sums[3], parts[0].labels);
   }
-  const auto total = [](const Sum& sum) __attribute__((always_inline)) { return sum_in_double(sum.total) + static_cast<double>(sum_of(sum.error)); };
-  return {total(sums[0]), total(sums[1]), total(sums[2]), total(sums[3]), max_of(student_max), max_of(teacher_max)};
+  return {sum_of(sums[0]), sum_of(sums[1]), sum_of(sums[2]), sum_of(sums[3]), max_of(student_max), max_of(teacher_max)};
 }
 
 /** True where some |q − p| reaches the threshold; looks no further than the first. */
@@ -137,72 +135,137 @@ IMAGO_INLINE double label_exponent(float logit, Exponent student, Exponent own) 
   return hard == Hard::separate ? own.at(logit) : exponent_of(hard) * student.at(logit);
 }
 
-/** A row of more than 128 classes. False, and nothing is written: it needs the careful way. */
+/** What W rows add to the loss, of which the logarithms are taken together: share·(ln ratio + rest) and share·ln(1 + odds). */
+struct RowLosses {
+  double share[W] = {}, ratio[W], rest[W], odds[W];
+  size_t count = 0;
+
+  __attribute__((always_inline)) void add(double row_share, double row_ratio, double row_rest, double row_odds) {
+    share[count] = row_share;
+    ratio[count] = row_ratio;
+    rest[count] = row_rest;
+    odds[count++] = row_odds;
+  }
+  __attribute__((always_inline)) void add_to(Terms& terms) {
+    for (size_t i = count; i < W; i++) ratio[i] = 1, rest[i] = odds[i] = 0;
+    const Doubles soft = load(share) * (log(load(ratio)) + load(rest)), hard = load(share) * log1p(load(odds));
+    terms.first += sum_of(soft.low + soft.high);
+    terms.second += sum_of(hard.low + hard.high);
+  }
+};
+
+/** A long row on its optimistic way: what the sweep has found, until the gradient is written. */
 template <class Source, Hard hard>
-IMAGO_INLINE bool optimistic_row(const SoftLoss<Source>& loss, const Rows& rows, float* memory, Terms& terms) {
-  const Batch& batch = loss.batch;
-  const size_t classes = batch.span, n = Wide::vectors(classes), start = rows.index[0] * batch.classes;
-  const float* const z = loss.student + start;
-  const typename Source::Element* const v = loss.teacher + start;
-  float* const gradient = batch.gradient == nullptr ? nullptr : batch.gradient + start;
-  const RowScratch s(memory, n * W);
-  const float scale = temperature_of(loss.temperature).scale;
-  const F reference = first_largest<Float32>(z), teacher_reference = first_largest<Source>(v);
-  const Exponent student = Exponent::of(reference, scale), own = Exponent::of(reference, log2e);
-  const Exponent teacher = Exponent::of(teacher_reference, scale);
-  if (!student.holds(reference) || !teacher.holds(teacher_reference)) return false;
-  if (hard == Hard::separate && !own.holds(reference)) return false;
-  const RowSums sums = sweep<Source, hard>(z, v, classes, student, teacher, own, gradient, s);
+struct LongRow {
+  size_t index;
+  int32_t label;
+  double share;
+  RowScratch s;
+  bool holds;
+  RowSums sums;
+  Exponent student, own;
 
-  // Written so that NaN fails too.
-  if (!(sums.student_max <= above && sums.teacher_max <= above && sums.student > 0 && sums.teacher > 0)) return false;
-  if (hard == Hard::separate && !(loss.temperature * static_cast<double>(sums.student_max) <= 60)) return false;
-  const double divergence = sums.divergence();
-  const float q = static_cast<float>(1 / sums.student), p = static_cast<float>(1 / sums.teacher);
-  const F most = max(exp2(all(sums.student_max)) * q, exp2(all(sums.teacher_max)) * p);
-  if (!(divergence >= static_cast<double>(divergent(most)[0]) && divergence < __builtin_inf())) return false;
-  if (gradient != nullptr && !is_apart(s, n, q, p, apart * most[0])) return false;
+  /** The first sweep. */
+  __attribute__((always_inline)) void exponentiate(const SoftLoss<Source>& loss, const Rows& rows, size_t i, const RowScratch& scratch) {
+    const Batch& batch = loss.batch;
+    index = rows.index[i];
+    label = rows.labels[i];
+    share = rows.share[i];
+    s = scratch;
+    const size_t start = index * batch.classes;
+    const float* const z = loss.student + start;
+    const typename Source::Element* const v = loss.teacher + start;
+    const float scale = temperature_of(loss.temperature).scale;
+    const F reference = first_largest<Float32>(z), teacher_reference = first_largest<Source>(v);
+    student = Exponent::of(reference, scale);
+    own = Exponent::of(reference, log2e);
+    const Exponent teacher = Exponent::of(teacher_reference, scale);
+    holds = student.holds(reference) && teacher.holds(teacher_reference) && (hard != Hard::separate || own.holds(reference));
+    if (holds)
+      sums = sweep<Source, hard>(z, v, batch.span, student, teacher, own, batch.gradient == nullptr ? nullptr : batch.gradient + start, s);
+  }
 
-  const double share = rows.share[0];
-  Terms sum;
-  sum.first = share * divergence;
-  const bool labelled = hard != Hard::none && rows.labels[0] >= 0;
-  const size_t label = labelled ? static_cast<size_t>(rows.labels[0]) : 0;
-  double label_gradient = 0, hard_scale = 0;
-  if constexpr (hard != Hard::none)
-    if (labelled) {
-      const F at = hard == Hard::separate ? all(s.hard[label]) : power_of<hard>(all(s.student[label]));
-      const double own_mass = static_cast<double>(at[0]);
-      // Near certainty the sum less the label's part has no digits left, and ln(1 + others) keeps those of a small loss.
-      const bool is_likely = own_mass > 0.5 * sums.hard;
-      const double others = is_likely ? others_of<hard>(s, n, label) : sums.hard - own_mass;
-      const double total = others + own_mass;
-      const double exponent = label_exponent<hard>(z[label], student, own);
-      sum.second = share * (is_likely ? ::log1p(others / own_mass) : ::log(total) - 0.6931471805599453 * exponent);
-      hard_scale = share * loss.hard_factor / total;
-      label_gradient = -others * hard_scale;
-    }
-  terms.add(sum);
-  if (gradient == nullptr) return true;
+  /** Judges the row, adds its loss and writes its gradient. False, and nothing is written: it needs the careful way. */
+  __attribute__((always_inline)) bool settle(const SoftLoss<Source>& loss, RowLosses& losses, Terms& terms) const {
+    // Written so that NaN fails too.
+    if (!(holds && sums.student_max <= above && sums.teacher_max <= above && sums.student > 0 && sums.teacher > 0)) return false;
+    if (hard == Hard::separate && !(loss.temperature * static_cast<double>(sums.student_max) <= 60)) return false;
+    const Batch& batch = loss.batch;
+    const size_t classes = batch.span, n = Wide::vectors(classes);
+    const double student_inverse = 1 / sums.student, teacher_inverse = 1 / sums.teacher;
+    const double ratio = sums.student * teacher_inverse, rest = 0.6931471805599453 * (sums.cross * teacher_inverse);
+    const float q = static_cast<float>(student_inverse), p = static_cast<float>(teacher_inverse);
+    F largest = all(sums.student_max);
+    largest[1] = sums.teacher_max;
+    largest = exp2(largest);
+    const F most = all(largest[0] * q > largest[1] * p ? largest[0] * q : largest[1] * p);
+    const float divergence = log(all(static_cast<float>(ratio)))[0] + static_cast<float>(rest);
+    if (!(divergence >= divergent(most)[0] && divergence < infinity)) return false;
+    if (batch.gradient != nullptr && !is_apart(s, n, q, p, apart * most[0])) return false;
 
-  const double soft = share * loss.soft_factor;
-  const F a = all(static_cast<float>(soft / sums.student)), b = all(static_cast<float>(soft / sums.teacher));
-  const F c = all(static_cast<float>(hard_scale));
-  const auto value = [&](size_t i) __attribute__((always_inline)) {
-    const F e = load(s.student + i);
-    const F difference = fma(e, a, -(load(s.teacher + i) * b));
-    if constexpr (hard == Hard::none)
-      return difference;
-    else
-      return fma(hard == Hard::separate ? load(s.hard + i) : power_of<hard>(e), c, difference);
-  };
-  const float label_soft = s.student[label] * a[0] - s.teacher[label] * b[0];
-  size_t i = 0;
-  for (; i + W <= classes; i += W) store(gradient + i, value(i));
-  if (i < classes) store_part(gradient + i, classes - i, value(i));
-  if (labelled) gradient[label] = label_soft + static_cast<float>(label_gradient);
-  memset(gradient + classes, 0, (batch.classes - classes) * sizeof(float));
-  return true;
+    const bool labelled = hard != Hard::none && label >= 0;
+    const size_t at = labelled ? static_cast<size_t>(label) : 0;
+    double label_gradient = 0, hard_scale = 0, odds = 0;
+    if constexpr (hard != Hard::none)
+      if (labelled) {
+        const F mass = hard == Hard::separate ? all(s.hard[at]) : power_of<hard>(all(s.student[at]));
+        const double own_mass = static_cast<double>(mass[0]);
+        // Near certainty the sum less the label's part has no digits left, and ln(1 + odds) keeps those of a small loss.
+        const double others = own_mass > 0.5 * sums.hard ? others_of<hard>(s, n, at) : sums.hard - own_mass;
+        const double total = others + own_mass;
+        if (own_mass > 0x1p-100)
+          odds = others / own_mass;
+        else
+          terms.second += share * (::log(total) - 0.6931471805599453 * label_exponent<hard>(loss.student[index * batch.classes + at], student, own));
+        hard_scale = share * loss.hard_factor / total;
+        label_gradient = -others * hard_scale;
+      }
+    losses.add(share, ratio, rest, odds);
+    if (batch.gradient == nullptr) return true;
+
+    float* const gradient = batch.gradient + index * batch.classes;
+    const double soft = share * loss.soft_factor;
+    const F a = all(static_cast<float>(soft * student_inverse)), b = all(static_cast<float>(soft * teacher_inverse));
+    const F c = all(static_cast<float>(hard_scale));
+    const auto value = [&](size_t i) __attribute__((always_inline)) {
+      const F e = load(s.student + i);
+      const F difference = fma(e, a, -(load(s.teacher + i) * b));
+      if constexpr (hard == Hard::none)
+        return difference;
+      else
+        return fma(hard == Hard::separate ? load(s.hard + i) : power_of<hard>(e), c, difference);
+    };
+    const float label_soft = s.student[at] * a[0] - s.teacher[at] * b[0];
+    size_t i = 0;
+    for (; i + W <= classes; i += W) store(gradient + i, value(i));
+    if (i < classes) store_part(gradient + i, classes - i, value(i));
+    if (labelled) gradient[at] = label_soft + static_cast<float>(label_gradient);
+    memset(gradient + classes, 0, (batch.classes - classes) * sizeof(float));
+    return true;
+  }
+};
+
+/** Above this many classes two rows' exponentials crowd each other out of the second-level cache. */
+inline constexpr size_t crowding = 8192;
+
+/**
+ * Rows of more than 128 classes; the result has a bit for each that needs the careful way, of which nothing is written. The sweep
+ * of the next row comes before a row is settled: what settling waits for (sums across lanes, logarithms, divisions) is computed meanwhile.
+ */
+template <class Source, Hard hard>
+IMAGO_INLINE uint32_t optimistic_long_rows(const SoftLoss<Source>& loss, const Rows& rows, float* memory, Terms& terms) {
+  const size_t floats = Wide::vectors(loss.batch.classes) * W;
+  const RowScratch places[2] = {RowScratch(memory, floats), RowScratch(memory + RowScratch::arrays * floats, floats)};
+  const size_t lead = loss.batch.span <= crowding ? 1 : 0;
+  LongRow<Source, hard> row[2];
+  RowLosses losses;
+  uint32_t doubtful = 0;
+  for (size_t i = 0; i < rows.count + lead; i++) {
+    if (i < rows.count) row[i % 2].exponentiate(loss, rows, i, places[i % 2]);
+    if (i >= lead && !row[(i - lead) % 2].settle(loss, losses, terms)) doubtful |= 1u << (i - lead);
+  }
+  losses.add_to(terms);
+  return doubtful;
 }
 
 }  // namespace imago::IMAGO_ISA

@@ -84,7 +84,7 @@ IMAGO_INLINE int prepare(const imago_call* call, Batch& batch) {
   return 0;
 }
 
-/** The rows of one block: index, w/Σw and label of each. Lanes behind the last repeat the first. */
+/** The rows of one block: index, w/Σw and label of each. Those behind the last repeat the first. */
 struct Rows {
   size_t index[W];
   size_t count;
@@ -92,6 +92,39 @@ struct Rows {
   int32_t labels[W];
   F weight;
   I label;
+
+  /** The rows whose indices are known. */
+  IMAGO_INLINE void describe(const Batch& batch, Rows& rows) {
+    for (size_t i = rows.count; i < W; i++) rows.index[i] = rows.index[0];
+    if (batch.weights == nullptr) {
+      for (size_t i = 0; i < W; i++) rows.share[i] = batch.equal_share;
+      rows.weight = all(static_cast<float>(batch.equal_share));
+    } else {
+      float weight[W];
+      for (size_t i = 0; i < W; i++) {
+        rows.share[i] = batch.share(rows.index[i]);
+        weight[i] = static_cast<float>(rows.share[i]);
+      }
+      rows.weight = load(weight);
+    }
+    const bool are_neighbours = rows.index[W - 1] == rows.index[0] + W - 1;
+    if (batch.labels != nullptr && are_neighbours)
+      memcpy(rows.labels, batch.labels + rows.index[0], sizeof rows.labels);
+    else
+      for (size_t i = 0; i < W; i++) rows.labels[i] = batch.label(rows.index[i]);
+    memcpy(&rows.label, rows.labels, sizeof rows.label);
+  }
+  /** Row i alone. */
+  __attribute__((always_inline)) Rows at(size_t i) const {
+    Rows one;
+    for (size_t lane = 0; lane < W; lane++) one.index[lane] = index[i];
+    for (size_t lane = 0; lane < W; lane++) one.share[lane] = share[i];
+    one.count = 1;
+    one.weight = all(static_cast<float>(share[i]));
+    one.label = all_int(labels[i]);
+    memcpy(one.labels, &one.label, sizeof one.label);
+    return one;
+  }
   /** w/Σw times a factor over a sum, rounded once. */
   __attribute__((always_inline)) F weight_over(double factor, F sums) const {
     float quotients[W], divisors[W];
@@ -116,7 +149,8 @@ struct Terms {
 
 /**
  * Runs kernel.block<Layout>(rows, scratch, terms) over all rows that count. The scratch holds kernel.arrays staged blocks.
- * A block that meets a row without a softmax says so in terms, and does not write that row.
+ * A block that meets a row without a softmax says so in terms, and does not write that row. A kernel that gains by seeing several
+ * long rows together has long_rows(rows, scratch, terms) for up to W of them.
  */
 template <class Kernel>
 IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, const Kernel& kernel, Terms& total) {
@@ -126,7 +160,6 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
   } partials[max_chunks];
 
   const bool narrow = batch.classes <= narrow_classes;
-  const size_t block_rows = narrow ? W : 1;
   const size_t block_floats = (narrow ? batch.classes : Wide::vectors(batch.classes)) * W;
   const Chunks chunks = Chunks::of(batch.rows, batch.classes, narrow ? 16 : 1);
 
@@ -137,42 +170,29 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
       partial.out_of_memory = true;
       return;
     }
-    const auto run = [&](Rows& rows) {
-      if (batch.all_count && rows.count == W) {
-        // As below, for a whole block of neighbours.
-        for (size_t i = 0; i < W; i++) rows.share[i] = batch.equal_share;
-        rows.weight = all(static_cast<float>(batch.equal_share));
-        rows.label = all_int(-1);
-        if (batch.labels != nullptr) memcpy(&rows.label, batch.labels + rows.index[0], sizeof rows.label);
-        memcpy(rows.labels, &rows.label, sizeof rows.label);
-      } else {
-        float weight[W];
-        for (size_t i = 0; i < W; i++) {
-          const size_t r = rows.index[i < rows.count ? i : 0];
-          rows.share[i] = batch.share(r);
-          weight[i] = static_cast<float>(rows.share[i]);
-          rows.labels[i] = batch.label(r);
-        }
-        rows.weight = load(weight);
-        memcpy(&rows.label, rows.labels, sizeof rows.label);
+    for (size_t r = first; r < end;) {
+      Rows rows;
+      rows.count = 0;
+      if (batch.all_count) {
+        rows.count = end - r < W ? end - r : W;
+        for (size_t i = 0; i < W; i++) rows.index[i] = r + i;
+        r += rows.count;
       }
+      for (; !batch.all_count && r < end && rows.count < W; r++) {
+        if (batch.counts(r))
+          rows.index[rows.count++] = r;
+        else if (batch.gradient != nullptr)
+          memset(batch.gradient + r * batch.classes, 0, batch.classes * sizeof(float));
+      }
+      if (rows.count == 0) break;
+      Rows::describe(batch, rows);
       if (narrow)
         kernel.template block<Narrow>(rows, memory, partial.terms);
+      else if constexpr (requires { kernel.long_rows(rows, memory, partial.terms); })
+        kernel.long_rows(rows, memory, partial.terms);
       else
-        kernel.template block<Wide>(rows, memory, partial.terms);
-      rows.count = 0;
-    };
-    Rows rows;
-    rows.count = 0;
-    for (size_t r = first; r < end; r++) {
-      if (!batch.counts(r)) {
-        if (batch.gradient != nullptr) memset(batch.gradient + r * batch.classes, 0, batch.classes * sizeof(float));
-        continue;
-      }
-      rows.index[rows.count++] = r;
-      if (rows.count == block_rows) run(rows);
+        for (size_t i = 0; i < rows.count; i++) kernel.template block<Wide>(rows.at(i), memory, partial.terms);
     }
-    if (rows.count > 0) run(rows);
   });
 
   for (size_t i = 0; i < chunks.count; i++) {
@@ -205,12 +225,12 @@ IMAGO_INLINE Range stage(const Batch& batch, const Rows& rows, const typename So
   return {Layout::most(greatest), Layout::least(smallest)};
 }
 
-/** The pointers to a block's rows in a matrix of `classes` columns. */
+/** The pointers to a block's rows in a matrix of `classes` columns, of a whole vector of rows. */
 template <class Element>
 struct RowPointers {
   Element* row[W];
   __attribute__((always_inline)) RowPointers(Element* matrix, const Rows& rows, size_t classes) {
-    for (size_t i = 0; i < rows.count; i++) row[i] = matrix + rows.index[i] * classes;
+    for (size_t i = 0; i < W; i++) row[i] = matrix + rows.index[i] * classes;
   }
 };
 

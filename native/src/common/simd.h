@@ -204,12 +204,28 @@ IMAGO_INLINE double sum_of(D x) {
   return sum[0] + sum[1];
 }
 
-/** The sum of the lanes, in float64. */
-IMAGO_INLINE double sum_in_double(F x) {
-  float lanes[W];
-  store(lanes, x);
-  return sum_of(load_doubles(lanes) + load_doubles(lanes + W / 2));
+/** The lower and the upper half of the elements as doubles. */
+IMAGO_INLINE D lower(F x) {
+#if defined(__AVX512F__)
+  return _mm512_cvtps_pd(_mm512_castps512_ps256(x));
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+#else
+  return __builtin_convertvector(__builtin_shufflevector(x, x, 0, 1), D);
+#endif
 }
+IMAGO_INLINE D upper(F x) {
+#if defined(__AVX512F__)
+  return _mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1));
+#elif defined(__AVX2__)
+  return _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+#else
+  return __builtin_convertvector(__builtin_shufflevector(x, x, 2, 3), D);
+#endif
+}
+
+/** The sum of the lanes, in float64. */
+IMAGO_INLINE double sum_in_double(F x) { return sum_of(lower(x) + upper(x)); }
 
 /** a₀ b₀ a₁ b₁ …, of the lower and of the upper halves. */
 #if defined(__AVX512F__)

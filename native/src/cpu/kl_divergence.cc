@@ -9,11 +9,14 @@ namespace {
 template <class Source>
 struct KlDivergence {
   const SoftLoss<Source>& loss;
-  static constexpr size_t arrays = SoftScratch::arrays;
+  static constexpr size_t arrays = optimistic_arrays;
 
   template <class Layout>
   void block(const Rows& rows, float* memory, Terms& terms) const {
-    if (!optimistic<Layout, Source, Hard::none>(loss, rows, memory, terms)) careful<Layout>(rows, memory, terms);
+    optimistic_or<Source, Hard::none>(loss, rows, memory, terms, [&](const Rows& short_rows) { careful<Narrow>(short_rows, memory, terms); });
+  }
+  void long_rows(const Rows& rows, float* memory, Terms& terms) const {
+    optimistic_long_or<Source, Hard::none>(loss, rows, memory, terms, [&](const Rows& row) { careful<Wide>(row, memory, terms); });
   }
 
   template <class Layout>

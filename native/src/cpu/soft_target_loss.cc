@@ -101,11 +101,14 @@ void careful_block(const SoftLoss<Source>& loss, const Rows& rows, float* memory
 template <class Source, Hard hard>
 struct SoftTarget {
   const SoftLoss<Source>& loss;
-  static constexpr size_t arrays = SoftScratch::arrays;
+  static constexpr size_t arrays = optimistic_arrays;
 
   template <class Layout>
   void block(const Rows& rows, float* memory, Terms& terms) const {
-    if (!optimistic<Layout, Source, hard>(loss, rows, memory, terms)) careful_block<Layout>(loss, rows, memory, terms);
+    optimistic_or<Source, hard>(loss, rows, memory, terms, [&](const Rows& short_rows) { careful_block<Narrow>(loss, short_rows, memory, terms); });
+  }
+  void long_rows(const Rows& rows, float* memory, Terms& terms) const {
+    optimistic_long_or<Source, hard>(loss, rows, memory, terms, [&](const Rows& row) { careful_block<Wide>(loss, row, memory, terms); });
   }
 };
 
