@@ -17,6 +17,7 @@ from memory import Memory, forget_peak, status
 from neighbors import Neighbors
 from network import Step, Teacher
 from optimizers import Adamw, Sgd
+from specialists import Covariance, Eq5
 
 
 class Loss:
@@ -86,7 +87,18 @@ class Dropout:
         return self.step(self.x).mean().item()
 
 
-rows = {"adamw": Adamw, "dropout": Dropout, "loss": Loss, "memory": Memory, "neighbors": Neighbors, "sgd": Sgd, "step": Step, "teacher": Teacher}
+rows = {
+    "adamw": Adamw,
+    "covariance": Covariance,
+    "dropout": Dropout,
+    "eq5": Eq5,
+    "loss": Loss,
+    "memory": Memory,
+    "neighbors": Neighbors,
+    "sgd": Sgd,
+    "step": Step,
+    "teacher": Teacher,
+}
 prepared = None
 before = 0
 

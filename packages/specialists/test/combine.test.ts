@@ -187,6 +187,36 @@ describe('combineSpecialists', () => {
     )
   })
 
+  it('calls that go on at the same time do not disturb each other', async () => {
+    const [rows, C] = [40, 6]
+    const { general, sets, tables } = problem(12, rows, C, 3)
+    // Each answers later the more rows it has been given, so that calls overlap.
+    const slow = (table: Tensor<'float32'>): Predict => {
+      const predict = lookUp(table)
+      return async (inputs) => {
+        const turns = inputs.input!.data.length % 5
+        for (let i = 0; i <= turns; i++) await new Promise((resolve) => setImmediate(resolve))
+        return predict(inputs)
+      }
+    }
+    const whole = combineSpecialists({
+      generalist: slow(general),
+      experts: sets.map((set, m) => ({ set, predict: slow(tables[m]!) })),
+    })
+    const part = (from: number, to: number) => ({
+      input: tensor(
+        'float32',
+        [to - from, 1],
+        Float32Array.from({ length: to - from }, (_, i) => from + i),
+      ),
+    })
+    const spans: [number, number][] = Array.from({ length: 8 }, (_, i) => [4 * i, 4 * i + 3 + (i % 5)])
+    const alone = []
+    for (const [from, to] of spans) alone.push(await whole(part(from, to)))
+    const together = await Promise.all(spans.map(([from, to]) => whole(part(from, to))))
+    expect(together).toEqual(alone)
+  })
+
   it('says which rows ran into the limit', async () => {
     const { general, sets, tables } = problem(4, 6, 8, 4)
     const experts = sets.map((set, m): Expert => ({ set, predict: lookUp(tables[m]!) }))

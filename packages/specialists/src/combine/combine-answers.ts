@@ -16,6 +16,8 @@ export interface CombineAnswersOptions {
   readonly answers: readonly Answers[]
   /** Evaluations that a row may take; 100 unless given. */
   readonly mostSteps?: number | undefined
+  /** Where q goes, `[N, C]` float32; may be `general` itself. */
+  readonly out?: Tensor | undefined
   readonly backend?: Backend | undefined
 }
 
@@ -25,10 +27,10 @@ export interface CombineAnswersOptions {
  *
  * @throws ShapeError, ArgumentError, NumericError as `solveEq5` does
  */
-export function combineAnswers({ general, answers, mostSteps, backend }: CombineAnswersOptions): SolvedEq5 {
+export function combineAnswers({ general, answers, mostSteps, out, backend }: CombineAnswersOptions): SolvedEq5 {
   dims('combineAnswers', { general: [general, 'N C', 'float32'] })
   const experts = answers
     .filter(({ rows }) => rows.length > 0)
     .map(({ set, rows, probabilities }) => ({ classes: set.classes, rows, probabilities }))
-  return solveEq5({ general, experts, mostSteps, backend })
+  return solveEq5({ general, experts, mostSteps, out, backend })
 }

@@ -1,4 +1,4 @@
-import { gatherRows, MemberError, rowCount } from '@imago/ensembles'
+import { gatherRows, MemberError, type RowMemory, rowCount } from '@imago/ensembles'
 import { softmax } from '@imago/kernels'
 import {
   ArgumentError,
@@ -30,7 +30,7 @@ export interface CombineSpecialistsOptions {
  * A generalist and its specialists as one predictor (Hinton, Vinyals & Dean 2015, §5.3): the generalist answers for all rows; each specialist is run
  * once, on the rows where it is active, gathered (conditional computation: Goodfellow, Bengio & Courville 2016, §12.1.5); eq. 5 makes one
  * distribution q of their answers. Where no specialist is active q is the generalist's. The more rows a call has, the fuller the
- * specialists' batches.
+ * specialists' batches. The inputs that a specialist gets are its until it has answered.
  *
  * Inputs `[N, …]` → `logits` float32 `[N, C]`, ln q, so that softmax(logits) = q (masses below float32's normal numbers count as the least one);
  * `active` int32 `[N]`, how many specialists had a say; `unsolved` bool `[N]`, 1 where eq. 5 ran into `mostSteps`. As a teacher at T the student sees q^(1/T),
@@ -71,6 +71,9 @@ export function combineSpecialists(options: CombineSpecialistsOptions): Predict 
     return logits as Tensor<'float32'>
   }
 
+  // For one set's rows at a time, which so stay in the caches, and from call to call; a call while another goes on has its own.
+  let spare: RowMemory | undefined
+
   return async (inputs, signal) => {
     const N = rowCount(caller, inputs)
     signal?.throwIfAborted()
@@ -79,13 +82,17 @@ export function combineSpecialists(options: CombineSpecialistsOptions): Predict 
     checkExperts(caller, experts, C)
     const active = activeRows(said, sets, topN)
     const answers: Answers[] = []
+    const memory = spare ?? new Map()
+    spare = undefined
     for (const [m, rows] of active.entries()) {
       if (rows.length === 0) continue
       signal?.throwIfAborted()
-      const logits = await ask(m, rows.length === N ? inputs : gatherRows(inputs, rows), rows.length, signal)
+      const logits = await ask(m, rows.length === N ? inputs : gatherRows(inputs, rows, memory), rows.length, signal)
       answers.push({ set: sets[m]!, rows, probabilities: expertAnswers(caller, experts[m]!, logits, C) })
     }
-    const { q, residual } = combineAnswers({ general: softmax({ logits: said }), answers, mostSteps })
+    spare = memory
+    const general = softmax({ logits: said })
+    const { q, residual } = combineAnswers({ general, answers, mostSteps, out: general })
     const counts = new Int32Array(N)
     for (const rows of active) for (const r of rows) counts[r]!++
     return tensorMap([

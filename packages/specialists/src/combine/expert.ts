@@ -34,8 +34,9 @@ export function expertAnswers(
   const outputs = head === 'full' ? classes : size + 1
   const { N } = dims(caller, { [`logits of ${set.name}`]: [logits, `N ${outputs}`, 'float32'] }) as { N: number }
   if (!Number.isFinite(offset)) throw new ArgumentError(caller, `offset of ${set.name}`, 'a finite number', offset)
-  const dustbin = (c: number): boolean => (head === 'full' ? places[c] === size : c === size)
+  if (offset === 0 && head !== 'full') return softmax({ logits })
   const places = placesOf(set, classes)
+  const dustbin = (c: number): boolean => (head === 'full' ? places[c] === size : c === size)
   const moved =
     offset === 0
       ? logits
