@@ -16,4 +16,5 @@ export {
 } from './squared-error-on-probabilities.js'
 export { topKSoftTarget } from './top-k-soft-target.js'
 export { type TotalVariationOptions, totalVariation } from './total-variation.js'
+export { type VirtualTeacherOptions, virtualTeacher } from './virtual-teacher.js'
 export { type Weight, weighted } from './weighted.js'

@@ -16,6 +16,7 @@ import {
   squaredErrorOnProbabilities,
   topKSoftTarget,
   totalVariation,
+  virtualTeacher,
 } from '../src/index.js'
 import {
   batches,
@@ -44,6 +45,7 @@ import {
   standardizedRow,
   topKSoftTargetValue,
   totalVariationValue,
+  virtualTeacherValue,
 } from './oracle.js'
 
 /** Value and gradient are float32 work over float32 inputs; T² and the spread of the logits set the scale. */
@@ -199,6 +201,17 @@ const table: { readonly [name: string]: Row } = {
             (student) =>
               dkdValue(student, teacher, labels, { temperature, alpha: 1, beta: 2 }, weights),
           scale: Math.max(1, temperature) * 3,
+        },
+      ],
+      [
+        `virtualTeacher T=${temperature}`,
+        {
+          loss: virtualTeacher({ temperature, softWeight: 0.3, correct: 0.9 }),
+          oracle:
+            ({ labels, weights }) =>
+            (student) =>
+              virtualTeacherValue(student, labels, { temperature, softWeight: 0.3, correct: 0.9 }, weights),
+          scale: Math.max(1, temperature) * 2,
         },
       ],
       [

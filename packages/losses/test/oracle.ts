@@ -165,6 +165,21 @@ export function nkdValue(
   })
 }
 
+/** (1 − α)·CE + α·T²·KL(p_T ‖ q_T), p giving `correct` to the label and the rest to the others alike; label −1: 0. */
+export function virtualTeacherValue(
+  student: Matrix,
+  labels: readonly number[],
+  { temperature: t, correct, softWeight }: { temperature: number; correct: number; softWeight: number },
+  weights?: readonly number[],
+): number {
+  return mean(student, labels, weights, (z, _, label) => {
+    if (label === -1) return 0
+    const powers = z.map((_, c) => (c === label ? correct : (1 - correct) / (z.length - 1)) ** (1 / t))
+    const p = powers.map((x) => x / powers.reduce((a, b) => a + b))
+    return (1 - softWeight) * crossEntropyRow(z, label, 0) + softWeight * t * t * kl(p, softmax(z, t))
+  })
+}
+
 /** (z − mean) / (σ + 1e-7), σ² the sum of squares over C − 1. */
 export function standardizedRow(z: readonly number[]): number[] {
   const mean = z.reduce((a, b) => a + b) / z.length

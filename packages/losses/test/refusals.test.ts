@@ -13,6 +13,7 @@ import {
   softTarget,
   squaredErrorOnProbabilities,
   totalVariation,
+  virtualTeacher,
 } from '../src/index.js'
 import { type Drawn, outputs, targets } from './batches.js'
 
@@ -32,7 +33,17 @@ const batch: Drawn = {
 test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4' as unknown as number])(
   'T = %s is refused',
   (temperature) => {
-    for (const make of [softTarget, reverseKl, jsd, totalVariation, dkd, dist, nkd, squaredErrorOnProbabilities])
+    for (const make of [
+      softTarget,
+      reverseKl,
+      jsd,
+      totalVariation,
+      dkd,
+      dist,
+      nkd,
+      virtualTeacher,
+      squaredErrorOnProbabilities,
+    ])
       expect(() => make({ temperature })).toThrow(
         expect.objectContaining({ code: 'ERR_ARGUMENT', argument: 'temperature' }),
       )
@@ -41,6 +52,10 @@ test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY, '4' as unknown as number
 
 test.each([-0.1, 1.1, Number.NaN])('a = %s is refused', (hardWeight) => {
   expect(() => softTarget({ temperature: 1, hardWeight })).toThrow(/hardWeight/)
+})
+
+test.each([0, 1, -0.1, Number.NaN])('a virtual teacher who is right with %s is refused', (correct) => {
+  expect(() => virtualTeacher({ correct })).toThrow(/correct/)
 })
 
 test.each([0, 1, -0.1, Number.NaN])('β = %s of a JSD is refused', (beta) => {

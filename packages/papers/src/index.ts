@@ -60,3 +60,11 @@ export type { Job, JobContext, RecipeEvent } from './jobs/job.js'
 export type { RecipeOptions } from './jobs/recipe-options.js'
 export { type RunJobsOptions, runJobs } from './jobs/run-jobs.js'
 export type { TrainingResult } from './jobs/train-model.js'
+export {
+  defaults as selfDistillationDefaults,
+  paper as selfDistillationPaper,
+  type SelfDistillationOptions,
+  type SelfDistillationSettings,
+} from './self-distillation/options.js'
+export { selfDistillation } from './self-distillation/recipe.js'
+export type { SelfDistillationResult, SelfRow } from './self-distillation/tabulate.js'

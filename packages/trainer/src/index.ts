@@ -9,6 +9,8 @@ export { type EvaluateOptions, type Evaluation, evaluate } from './evaluate.js'
 export type { CheckpointOptions, FitOptions, Outcome } from './fit.js'
 export { type HiddenTensors, hiddenTensors } from './hidden-tensors.js'
 export type { Json, JsonObject } from './json.js'
+export { type MeanTeacher, meanTeacher } from './mean-teacher.js'
+export { type MutualOptions, mutual, type Peer, type PeerReport } from './mutual.js'
 export type {
   CheckpointReport,
   EpochReport,

@@ -44,8 +44,8 @@ export async function trainStep(
   const measured = globalNorm(where, gradients)
   const parameters = loss.parameters ? merged(student.parameters, loss.parameters) : student.parameters
   const { rate } = optimizer.step(parameters, gradients, at)
-  keep?.()
   for (const name in updates) (student.parameters[name]!.data as Float32Array).set(updates[name]!.data as Float32Array)
+  keep?.()
   return { loss: value, parts, rate, gradientNorm: measured }
 }
 

@@ -6,6 +6,7 @@ import { hinton2015RegularizerRecipe } from './hinton-2015-regularizer.js'
 import { hinton2015SpecialistsRecipe } from './hinton-2015-specialists.js'
 import { hinton2015SpeechRecipe } from './hinton-2015-speech.js'
 import type { PaperOptions, PaperRecipe } from './paper-recipe.js'
+import { selfDistillationRecipe } from './self-distillation.js'
 
 /** The recipes of `imago paper`. */
 export const recipes: readonly PaperRecipe[] = [
@@ -15,6 +16,7 @@ export const recipes: readonly PaperRecipe[] = [
   hinton2015SpecialistsRecipe,
   baCaruana2014Recipe,
   bucila2006Recipe,
+  selfDistillationRecipe,
 ]
 
 /** The recipe of that name, for these options. @throws NotFoundError, StateError for an option that it does not read */
