@@ -1,4 +1,4 @@
-import { batches, type Dataset, jitterAugment, subset } from '@imago/data'
+import { type Dataset, subset } from '@imago/data'
 import { hardLabel, type Loss, softTarget, squaredErrorOnProbabilities, virtualTeacher, weighted } from '@imago/losses'
 import { openStudent } from '@imago/runtime'
 import { type CheckpointStore, checkpointFolder, distill, meanTeacher, mutual, predictStudent } from '@imago/trainer'
@@ -11,12 +11,12 @@ import {
   fresh,
   optimizerOf,
   randomOf,
+  rowsOf,
   type SelfResult,
   type Shop,
   saved,
+  size,
 } from './shop.js'
-
-const size = 50
 
 export const jobName = {
   labels: (seed: number): string => `labels-${seed}`,
@@ -74,7 +74,7 @@ function single(
       const result = yield* trainModel(
         {
           model: fresh(shop, seed, generation),
-          data: batches(shop.data.train, { size, rng: random.split('batches') }),
+          data: rowsOf(shop, random),
           test: shop.data.test,
           loss,
           optimizer: optimizerOf(shop),
@@ -94,7 +94,7 @@ function single(
 
 /** Two nets that differ in their first weights, each with the other's logits beside the labels. */
 function mutualJob(shop: Shop, seed: number): Job {
-  const { settings, data, threads } = shop
+  const { settings, threads } = shop
   return {
     name: jobName.mutual(seed),
     config: configOf(shop, seed, {}),
@@ -108,7 +108,7 @@ function mutualJob(shop: Shop, seed: number): Job {
       try {
         const peers = students.map((student, peer) => ({
           student,
-          data: batches(data.train, { size, rng: random.split('batches') }),
+          data: rowsOf(shop, random),
           loss: softTarget({ temperature: 1, hardWeight: 0.5 }),
           optimizer: optimizerOf(shop),
           epochs: settings.epochs,
@@ -147,7 +147,7 @@ function fewJob(shop: Shop, seed: number): Job {
       const result = yield* trainModel(
         {
           model: fresh(shop, seed),
-          data: batches(rows, { size, rng: random.split('batches'), augment: jitterAugment(1) }),
+          data: rowsOf(shop, random, rows),
           test: data.test,
           loss: hardLabel(),
           optimizer: optimizerOf(shop),
@@ -190,12 +190,9 @@ function meanJob(shop: Shop, seed: number): Job {
         yield* recorded(
           distill({
             student,
-            data: batches(fewLabels(data.train, labelled), {
-              size,
-              rng: random.split('batches'),
-              augment: jitterAugment(1),
-            }),
-            targets: teacher.targets,
+            data: rowsOf(shop, random, fewLabels(data.train, labelled)),
+            // The student sees images that are moved, its teacher images as they are: what they say must not depend on it.
+            targets: ({ ids }, abort) => teacher.targets({ ids, inputs: data.train.rows(ids).inputs }, abort),
             remember: false,
             loss: teacher.follow(loss),
             optimizer: optimizerOf(shop),

@@ -5,6 +5,10 @@ import { type RecipeOptions, type SettingsOf, settled } from '../jobs/recipe-opt
 export interface SelfDistillationOptions extends RecipeOptions {
   /** Labelled images: rows [N, 784] in [0, 1] as input `input`; `digits()` of @imago/data draws them. */
   readonly data: TrainTest
+  /** Training rows that are used, the first ones. */
+  readonly rows?: number
+  /** Pixels by which images are moved anew in each epoch. */
+  readonly jitter?: number
   /** Units of the hidden layers of every net. */
   readonly hidden?: readonly number[]
   /** Probability to drop a hidden unit. */
@@ -26,6 +30,8 @@ export interface SelfDistillationOptions extends RecipeOptions {
 export type SelfDistillationSettings = SettingsOf<SelfDistillationOptions, 'data'>
 
 export const defaults: SelfDistillationSettings = {
+  rows: 1000,
+  jitter: 2,
   hidden: [64],
   dropout: 0,
   seeds: [1, 2, 3],

@@ -1,3 +1,4 @@
+import { subset } from '@imago/data'
 import { ArgumentError } from '@imago/tensor'
 import type { RecipeEvent } from '../jobs/job.js'
 import { markFolder } from '../jobs/mark-folder.js'
@@ -20,12 +21,22 @@ export async function* selfDistillation(
   options: SelfDistillationOptions,
 ): AsyncGenerator<RecipeEvent, SelfDistillationResult> {
   const settings = selfDistillationSettings(options)
-  const { data, runDir, threads } = options
-  const { seeds, labelled } = settings
+  const { runDir, threads } = options
+  const { seeds, labelled, rows } = settings
   if (seeds.length === 0) throw new ArgumentError('selfDistillation', 'seeds', 'at least one', seeds)
-  if (!(labelled > 0 && labelled < data.train.length))
-    throw new ArgumentError('selfDistillation', 'labelled', `in (0, ${data.train.length})`, labelled)
+  const { train, test } = options.data
+  if (!(Number.isSafeInteger(rows) && rows > 0 && rows <= train.length))
+    throw new ArgumentError('selfDistillation', 'rows', `a whole number in [1, ${train.length}]`, rows)
+  if (!(labelled > 0 && labelled < rows))
+    throw new ArgumentError('selfDistillation', 'labelled', `in (0, ${rows})`, labelled)
   await markFolder({ ...options, recipe: 'self-distillation' })
+  const data = {
+    train: subset(
+      train,
+      Uint32Array.from({ length: rows }, (_, i) => i),
+    ),
+    test,
+  }
   const jobs = seeds.flatMap((seed) => jobsOf({ data, settings, threads }, seed))
   const results = yield* runJobs(jobs, {
     runDir,

@@ -1,4 +1,4 @@
-import { batches, type Dataset, type TrainTest } from '@imago/data'
+import { type Batches, batches, type Dataset, jitterAugment, type TrainTest } from '@imago/data'
 import { encode, type Model, mlp } from '@imago/onnx'
 import { adamw, cosine, type Optimizer } from '@imago/optim'
 import type { Student } from '@imago/runtime'
@@ -31,6 +31,15 @@ export function fresh({ data, settings }: Shop, seed: number, peer = 0): Model {
 
 export function randomOf(seed: number): Rng {
   return rng(seed).split('self-distillation')
+}
+
+/** Rows a step. */
+export const size = 50
+
+/** Batches of the rows, in the order of this generator, moved anew in each epoch. */
+export function rowsOf({ data, settings }: Shop, random: Rng, rows: Dataset = data.train): Batches {
+  const { jitter } = settings
+  return batches(rows, { size, rng: random.split('batches'), ...(jitter > 0 && { augment: jitterAugment(jitter) }) })
 }
 
 export function optimizerOf({ settings }: Shop): Optimizer {
@@ -81,7 +90,7 @@ export function fewLabels(source: Dataset, count: number): Dataset {
 
 /** What every result of a seed depends on, and what this one does. */
 export function configOf({ data, settings }: Shop, seed: number, own: { readonly [key: string]: unknown }): JsonObject {
-  const { hidden, dropout, epochs, rate } = settings
-  const common = { seed, rows: data.train.length, hidden, dropout, epochs, rate }
+  const { hidden, dropout, epochs, rate, jitter } = settings
+  const common = { seed, rows: data.train.length, jitter, hidden, dropout, epochs, rate }
   return JSON.parse(JSON.stringify({ ...common, ...own })) as JsonObject
 }
