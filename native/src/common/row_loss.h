@@ -157,14 +157,19 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
   struct Partial {
     Terms terms;
     bool out_of_memory = false;
-  } partials[max_chunks];
+  };
+  // Of as many as there are chunks: making all of them takes longer than a small call.
+  union Partials {
+    Partial of[max_chunks];
+    __attribute__((always_inline)) Partials() {}
+  } partials;
 
   const bool narrow = batch.classes <= narrow_classes;
   const size_t block_floats = (narrow ? batch.classes : Wide::vectors(batch.classes)) * W;
   const Chunks chunks = Chunks::of(batch.rows, batch.classes, narrow ? 16 : 1);
 
   parallel(batch.rows, chunks, [&](size_t chunk, size_t first, size_t end) {
-    Partial& partial = partials[chunk];
+    Partial& partial = partials.of[chunk] = Partial();
     float* const memory = scratch(block_floats * kernel.arrays);
     if (memory == nullptr && kernel.arrays > 0) {
       partial.out_of_memory = true;
@@ -196,8 +201,8 @@ IMAGO_INLINE int for_each_block(const imago_call* call, const Batch& batch, cons
   });
 
   for (size_t i = 0; i < chunks.count; i++) {
-    if (partials[i].out_of_memory) return refuse(call, "out of memory for rows of %zu classes", batch.classes);
-    total.add(partials[i].terms);
+    if (partials.of[i].out_of_memory) return refuse(call, "out of memory for rows of %zu classes", batch.classes);
+    total.add(partials.of[i].terms);
   }
   return 0;
 }
