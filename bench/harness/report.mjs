@@ -78,7 +78,7 @@ function storeTable(title, results) {
       'its targets, asked for when wanted',
       'step, targets in hand',
       'step, read ahead',
-      'of the speed in hand',
+      'waiting for targets',
     ],
     lines: results.map((result) => [
       result.case,
@@ -92,7 +92,7 @@ function storeTable(title, results) {
       time(result.read),
       time(result.step),
       time(result.ahead),
-      result.ahead ? judgedAs(result, 'of the speed', () => significant(result.steps)) : '–',
+      result.ahead ? judgedAs(result, 'of a step', () => `${(100 * result.waiting).toFixed(1)} %`) : '–',
     ]),
   }
 }

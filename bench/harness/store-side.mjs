@@ -86,47 +86,54 @@ const phases = {
     return { seconds, peak: peak() }
   },
   /**
-   * Training steps in the order of an epoch, each from the end of the one before to its own: with targets in hand, and with targets from the store that
-   * are read ahead; and how long targets take that are asked for when they are wanted. What was not read before comes first.
+   * Training steps in the random order of an epoch, each from the end of the one before to its own: with targets from the store that are read ahead, and with
+   * targets in hand, in turn; then how long targets take that are asked for when they are wanted. No row is read twice.
    */
   async read() {
-    const store = await openStore(folder)
+    const store = await openStore(folder, { threads: 4 })
     const source = fromStore(store, whole)
     const student = await openStudent(network(2, 800, 800), { threads })
     const loss = encoding.kind === 'full' ? softTarget(whole) : topKSoftTarget(whole)
     const optimizer = sgd({ rate: 0.01, momentum: 0.9 })
     const walk = batches(data, { size: 128, rng: rng(1) })
+    let held
+    const inHand = async (query) => {
+      if (held?.rows !== query.ids.length) held = { rows: query.ids.length, targets: await source(query) }
+      return held.targets
+    }
+    const ahead = readAhead({ data: walk, targets: source })
     let step = 0
-    const steps = async (data, targets) => {
-      const times = { step: [], read: [] }
-      let last = performance.now()
+    const times = { step: [], ahead: [], wait: [], read: [] }
+    const steps = async (data, targets, total, waited) => {
+      let [count, last] = [0, performance.now()]
       for await (const { ids, inputs: given } of data) {
         const asked = performance.now()
         const wanted = await targets({ ids, inputs: given })
-        const read = performance.now() - asked
+        const wait = performance.now() - asked
         const { outputs, pullback } = await student.differentiable.forward(student.parameters, given, {})
         const { cotangents } = loss.evaluate(outputs, wanted)
         const at = { step: step++, epoch: 0, stepsPerEpoch: 1000, epochs: 1 }
         optimizer.step(student.parameters, await pullback(cotangents), at)
-        times.read.push(read)
-        times.step.push(performance.now() - last)
-        last = performance.now()
-        if (times.step.length === 320) break
+        const now = performance.now()
+        // The first steps of each turn fill what is read ahead.
+        if (count++ >= 5) {
+          total?.push(now - last)
+          waited?.push(wait)
+        }
+        last = now
+        if (count === 55) break
       }
-      return { step: times.step.slice(20), read: times.read.slice(20) }
     }
+    await steps(walk.epoch(1), inHand)
     forgetPeak()
-    const ahead = readAhead({ data: walk, targets: source })
-    const fromDisk = await steps(ahead.data.epoch(0), ahead.targets)
+    for (let turn = 0; turn < 6; turn++) {
+      await steps(ahead.data.epoch(0, turn * 120), ahead.targets, times.ahead, times.wait)
+      await steps(walk.epoch(0, turn * 120 + 60), inHand, times.step)
+    }
     const most = peak()
-    const asked = await steps(walk.epoch(0, 400), source)
-    let held
-    const inHand = await steps(walk.epoch(0, 800), async (query) => {
-      if (held?.rows !== query.ids.length) held = { rows: query.ids.length, targets: await source(query) }
-      return held.targets
-    })
+    for (let turn = 0; turn < 4; turn++) await steps(walk.epoch(0, turn * 120 + 60), source, undefined, times.read)
     await Promise.all([store.close(), student.dispose()])
-    return { times: { step: inHand.step, ahead: fromDisk.step, wait: fromDisk.read, read: asked.read }, peak: most }
+    return { times, peak: most }
   },
 }
 const result = await phases[phase]()

@@ -11,7 +11,7 @@ export function bucilaReport(result: Bucila2006Result): Report {
   return {
     title: 'Bucilă, Caruana & Niculescu-Mizil 2006: Model Compression',
     summary: [
-      `RMSE of the probability of the positive class on the test rows. ${settings.members} nets in each library, ${settings.rows.train} rows to train on, ${settings.rows.holdOut} to choose by; mimics of ${settings.hidden} hidden units, ${settings.steps.toLocaleString('en')} steps each, p = ${settings.probability}, s = ${settings.localVariance}.`,
+      `RMSE of the probability of the positive class on the test rows. ${settings.members} nets in each library, ${settings.rows.train} rows to train on, ${settings.rows.holdOut} to choose by; mimics of ${settings.hidden} hidden units, ${settings.steps.toLocaleString('en')} steps each; their rate, and MUNGE's p, are chosen by the rows held out, s = ${settings.localVariance}.`,
       ...effects.map(({ name, holds, found }) => `${holds ? 'Holds' : 'Does not hold'}: ${name} (${found}).`),
     ],
     tables: [
@@ -32,13 +32,13 @@ export function bucilaReport(result: Bucila2006Result): Report {
       {
         title: 'Where the synthetic rows come from: RMSE',
         rows: [
-          ['problem', 'from', ...points],
+          ['problem', 'from', 'rate', 'p', ...points],
           ...problems.flatMap((row) =>
-            (['munge', 'random', 'nbe'] as const).map((how) => [
-              row.name,
-              names[how],
-              ...of(row, how).map(({ test }) => test.rmse.toFixed(4)),
-            ]),
+            (['munge', 'random', 'nbe'] as const).map((how) => {
+              const { rate, probability } = of(row, how)[0]!.making
+              const rmse = of(row, how).map(({ test }) => test.rmse.toFixed(4))
+              return [row.name, names[how], `${rate}`, `${probability ?? ''}`, ...rmse]
+            }),
           ),
         ],
       },

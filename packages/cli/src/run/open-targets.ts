@@ -53,7 +53,7 @@ export async function openTargets(options: TargetsOptions, teacher?: string): Pr
   }
   try {
     for (const folder of folders) {
-      const store = await openStore(folder, { ...(teacher !== undefined && { expect: { teacher } }) })
+      const store = await openStore(folder, { threads: 4, ...(teacher !== undefined && { expect: { teacher } }) })
       stores.push(store)
       if (!store.complete)
         throw new StateError(

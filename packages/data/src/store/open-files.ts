@@ -10,7 +10,7 @@ export interface OpenFiles {
   close(): Promise<void>
 }
 
-const most = 16
+const most = 256
 
 export function openFiles(folder: string): OpenFiles {
   const open_ = new Map<number, { readonly handle: Promise<FileHandle>; users: number }>()

@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { FormatError, NotFoundError, type TensorMap } from '@imago/tensor'
+import { ArgumentError, FormatError, NotFoundError, type TensorMap } from '@imago/tensor'
+import { blockReaders } from './block-readers.js'
 import { codecFor } from './codec.js'
 import { fingerprintBytes } from './fingerprint.js'
 import {
@@ -24,6 +25,11 @@ export interface OpenStoreOptions {
     readonly preprocessing?: string | undefined
     readonly classes?: number | undefined
   }
+  /**
+   * Threads that read, and wait for the disk, in place of the one that asks; each takes 4 MiB or so. 0 if left out, which is best for a store that the
+   * system has in memory and a thread that has nothing else to do.
+   */
+  readonly threads?: number
 }
 
 /** Rows as they are kept. */
@@ -71,6 +77,9 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
       options.expect,
       'These targets are stale or of another teacher: fill the store again',
     )
+  const { threads = 0 } = options
+  if (!(Number.isInteger(threads) && threads >= 0 && threads <= 64))
+    throw new ArgumentError('openStore', 'threads', 'a whole number in [0, 64]', threads)
   const layout = layoutOf(identity)
   const files = openFiles(folder)
   try {
@@ -97,7 +106,9 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     files: ReturnType<typeof openFiles>,
   ): Store {
     const codec = codecFor(identity.encoding, identity.classes)
-    const reader = recordReader(files, identity, layout, shards, tables, (place) => index.ids(place, place + 1)[0]!)
+    const readers = threads > 0 ? blockReaders(threads) : undefined
+    const idOf = (place: number): number => index.ids(place, place + 1)[0]!
+    const reader = recordReader(files, identity, layout, shards, tables, idOf, readers)
     const width = layout.rowBytes - fingerprintBytes
     return {
       folder,
@@ -134,7 +145,10 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
           onProgress?.(from + places.length)
         }
       },
-      close: () => files.close(),
+      async close() {
+        await readers?.close()
+        await files.close()
+      },
     }
   }
 }

@@ -1,6 +1,7 @@
 import { readSync } from 'node:fs'
 import { crc32 } from 'node:zlib'
 import { ArgumentError, FormatError } from '@imago/tensor'
+import type { BlockReaders } from './block-readers.js'
 import type { Layout, ShardEntry, StoreIdentity } from './manifest.js'
 import type { OpenFiles } from './open-files.js'
 import { headBytes, readExactly, type ShardTable } from './shard.js'
@@ -39,6 +40,7 @@ export function recordReader(
   shards: readonly ShardEntry[],
   tables: readonly ShardTable[],
   idOf: (place: number) => number,
+  readers?: BlockReaders,
 ): RecordReader {
   const rows = shards.reduce((sum, entry) => sum + entry.rows, 0)
   const blockBytes = blockRows * rowBytes
@@ -71,15 +73,14 @@ export function recordReader(
   function check(
     where: string,
     { shard, firstBlock, blocks, wanted }: Run,
-    bytes: Uint8Array,
+    crcOf: (block: number) => number,
     places: ArrayLike<number>,
   ) {
     const { crcs } = tables[shard]!
     for (let b = 0; b < blocks; b++) {
-      const block = bytes.subarray(b * blockBytes, (b + 1) * blockBytes)
-      if (crc32(block) === crcs[firstBlock + b]) continue
+      if (crcOf(b) === crcs[firstBlock + b]) continue
       const from = shard * shardRows + (firstBlock + b) * blockRows
-      const to = from + block.length / rowBytes - 1
+      const to = Math.min(from + blockRows, shard * shardRows + shards[shard]!.rows) - 1
       const place = wanted.map((i) => places[i]!).find((at) => at >= from && at <= to) ?? from
       throw new FormatError(
         where,
@@ -88,30 +89,72 @@ export function recordReader(
     }
   }
 
+  /** Where a run lies: its first row in the shard, its first byte in the file, its bytes. */
+  function extentOf({ shard, firstBlock, blocks }: Run) {
+    const from = firstBlock * blockRows
+    const length = Math.min(blocks * blockRows, shards[shard]!.rows - from) * rowBytes
+    return { from, position: headBytes + from * rowBytes, length }
+  }
+
   async function readRun(
     run: Run,
     places: ArrayLike<number>,
     take: (i: number, bytes: Uint8Array, at: number) => void,
     atOnce: boolean,
   ): Promise<void> {
-    const { shard, firstBlock, blocks, wanted } = run
-    const inShard = shards[shard]!.rows
-    const from = firstBlock * blockRows
-    const length = Math.min(blocks * blockRows, inShard - from) * rowBytes
-    const position = headBytes + from * rowBytes
+    const { shard, wanted } = run
+    const { from, position, length } = extentOf(run)
     await files.use(shard, async (handle, where) => {
       const bytes =
         atOnce && length <= scratch.length
           ? readNow(handle.fd, where, position, scratch.subarray(0, length))
           : await readExactly(handle, where, position, length)
-      check(where, run, bytes, places)
+      check(where, run, (b) => crc32(bytes.subarray(b * blockBytes, (b + 1) * blockBytes)), places)
       for (const i of wanted) take(i, bytes, ((places[i]! % shardRows) - from) * rowBytes)
     })
+  }
+
+  /** All runs by the threads, whose files are held open until they are done. */
+  async function readTogether(
+    threads: BlockReaders,
+    runs: readonly Run[],
+    places: ArrayLike<number>,
+    take: (i: number, bytes: Uint8Array, at: number) => void,
+  ): Promise<void> {
+    const handles = new Map<number, { readonly fd: number; readonly where: string }>()
+    const held = async (at: number): Promise<void> => {
+      const next = runs.findIndex(({ shard }, i) => i >= at && !handles.has(shard))
+      if (next >= 0)
+        return files.use(runs[next]!.shard, ({ fd }, where) => {
+          handles.set(runs[next]!.shard, { fd, where })
+          return held(next + 1)
+        })
+      let [offset, first] = [0, 0]
+      const reads = runs.map((run) => {
+        const { position, length } = extentOf(run)
+        const read = { fd: handles.get(run.shard)!.fd, position, length, offset, first }
+        offset += length
+        first += run.blocks
+        return read
+      })
+      await threads.read(reads, blockBytes, ({ bytes, crcs, found }) => {
+        for (const [i, run] of runs.entries()) {
+          const { position, length, offset: start, first: block } = reads[i]!
+          const { where } = handles.get(run.shard)!
+          if (found[i]! < length) throw new FormatError(where, `ends after ${position + found[i]!} bytes; it was cut`)
+          check(where, run, (b) => crcs[block + b]!, places)
+          const { from } = extentOf(run)
+          for (const p of run.wanted) take(p, bytes, start + ((places[p]! % shardRows) - from) * rowBytes)
+        }
+      })
+    }
+    await held(0)
   }
 
   return {
     async read(places, take) {
       const runs = runsOf(places)
+      if (readers && runs.length > 0) return readTogether(readers, runs, places, take)
       // The first few tell whether the system has the blocks in memory. Where the disk had to move, the rest is asked for all at once.
       const before = diskReads()
       let next = 0

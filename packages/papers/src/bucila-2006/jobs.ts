@@ -46,6 +46,14 @@ export interface Workshop {
 export const synthesizers = ['munge', 'random', 'nbe'] as const
 export type Synthesizer = (typeof synthesizers)[number]
 
+/** What is chosen for a mimic on the rows held out. */
+export interface Making {
+  /** The peak of its rate. */
+  readonly rate: number
+  /** MUNGE's p. */
+  readonly probability?: number
+}
+
 /** What a net leaves behind. */
 export interface NetResult extends JsonObject {
   readonly holdOut: Fit & JsonObject
@@ -88,7 +96,8 @@ export const jobNames = {
   member: ({ problem }: Workshop, i: number): string => `${problem.name}-net-${i}`,
   ensemble: ({ problem }: Workshop): string => `${problem.name}-ensemble`,
   labels: ({ problem }: Workshop, epochs: number): string => `${problem.name}-labels-${epochs}`,
-  mimic: ({ problem }: Workshop, how: Synthesizer, points: number): string => `${problem.name}-${how}-${points}`,
+  mimic: ({ problem }: Workshop, how: Synthesizer, points: number, { rate, probability }: Making): string =>
+    `${problem.name}-${how}-${points}-r${rate}${probability === undefined ? '' : `-p${probability}`}`,
 }
 
 export function memberJobs(shop: Workshop): Job[] {
@@ -171,17 +180,39 @@ export function ensembleJob(shop: Workshop): Job {
   }
 }
 
-/** The mimic: the net of `labelJobs` on synthetic rows, which the ensemble labels. */
-export function mimicJobs(shop: Workshop): Job[] {
-  return synthesizers.flatMap((how) => shop.settings.points.map((points) => mimicJob(shop, how, points)))
+/** What mimics of one kind of rows may be made with. */
+export function makings({ settings }: Workshop, how: Synthesizer): Making[] {
+  const { mimicRates, probabilities } = settings
+  if (how !== 'munge') return mimicRates.map((rate) => ({ rate }))
+  return mimicRates.flatMap((rate) => probabilities.map((probability) => ({ rate, probability })))
 }
 
-function mimicJob(shop: Workshop, how: Synthesizer, points: number): Job {
+/** A mimic of the fewest points for each of them, to choose by. */
+export function trialJobs(shop: Workshop): Job[] {
+  const [points] = shop.settings.points
+  return synthesizers.flatMap((how) => makings(shop, how).map((making) => mimicJob(shop, how, points!, making)))
+}
+
+/** The making whose mimic has the lowest RMSE on the rows held out. */
+export function chosenMaking(shop: Workshop, how: Synthesizer, results: ReadonlyMap<string, JsonObject>): Making {
+  const [points] = shop.settings.points
+  const rmse = (making: Making): number =>
+    (results.get(jobNames.mimic(shop, how, points!, making)) as NetResult).holdOut.rmse
+  return makings(shop, how).reduce((best, one) => (rmse(one) < rmse(best) ? one : best))
+}
+
+/** The mimic: the net of `labelJobs` on synthetic rows, which the ensemble labels. */
+export function mimicJobs(shop: Workshop, chosen: (how: Synthesizer) => Making): Job[] {
+  return synthesizers.flatMap((how) => shop.settings.points.map((points) => mimicJob(shop, how, points, chosen(how))))
+}
+
+function mimicJob(shop: Workshop, how: Synthesizer, points: number, making: Making): Job {
   const { settings } = shop
-  const { steps, batch, probability, localVariance } = settings
+  const { steps, batch, localVariance } = settings
+  const { rate, probability } = making
   const epochs = Math.max(1, Math.round((steps * batch) / points))
   return {
-    name: jobNames.mimic(shop, how, points),
+    name: jobNames.mimic(shop, how, points, making),
     needs: [jobNames.ensemble(shop)],
     config: {
       kind: 'mimic',
@@ -191,19 +222,20 @@ function mimicJob(shop: Workshop, how: Synthesizer, points: number): Job {
       how,
       points,
       epochs,
-      mimicRate: settings.mimicRate,
-      ...(how === 'munge' && { probability, localVariance }),
+      mimicRate: rate,
+      ...(probability !== undefined && { probability, localVariance }),
     },
     async *run(context) {
       const random = rng(settings.seed).split('mimic')
-      const rows = shop.asInputs(synthesize(shop, how, points))
+      const rows = shop.asInputs(synthesize(shop, how, points, making))
       const { weights } = await resultOf<EnsembleResult>(jobNames.ensemble(shop), context)
       const used = weights.flatMap((weight, i) => (weight > 0 ? [i] : []))
       const opened = await openMembers(shop, used, context)
       try {
         const teacher = ensemble(opened, arithmetic({ weights: used.map((i) => weights[i]!) }))
         const loss = squaredErrorOnProbabilities()
-        return yield* trainNet(shop, { model: mimicNet(shop, random), rows, epochs, loss, random, teacher }, context)
+        const model = mimicNet(shop, random)
+        return yield* trainNet(shop, { model, rows, epochs, loss, random, teaching: { teacher, rate } }, context)
       } finally {
         for (const one of opened) await one.dispose()
       }
@@ -212,11 +244,16 @@ function mimicJob(shop: Workshop, how: Synthesizer, points: number): Job {
 }
 
 /** Rows like those of the training set, without labels, and none of its own. */
-function synthesize({ problem, settings, mixture }: Workshop, how: Synthesizer, rows: number): Table {
-  const { probability, localVariance } = settings
+function synthesize(
+  { problem, settings, mixture }: Workshop,
+  how: Synthesizer,
+  rows: number,
+  { probability }: Making,
+): Table {
   const source = unlabelledRows(problem)
   const random = rng(settings.seed).split(how)
-  if (how === 'munge') return munge(source, { rows, probability, localVariance, rng: random })
+  const { localVariance } = settings
+  if (probability !== undefined) return munge(source, { rows, probability, localVariance, rng: random })
   if (how === 'random') return randomTable(source, { rows, rng: random })
   return sampleMixture(mixture(), source, { rows, rng: random })
 }
@@ -236,12 +273,13 @@ interface NetTraining {
   readonly epochs: number
   readonly loss: Loss
   readonly random: Rng
-  readonly teacher?: Predict
+  /** Of a mimic. */
+  readonly teaching?: { readonly teacher: Predict; readonly rate: number }
 }
 
 async function* trainNet(
   { settings, sets, threads }: Workshop,
-  { model, rows, epochs, loss, random, teacher }: NetTraining,
+  { model, rows, epochs, loss, random, teaching }: NetTraining,
   context: JobContext,
 ): AsyncGenerator<Report, NetResult> {
   const { folder, signal, clock } = context
@@ -251,14 +289,17 @@ async function* trainNet(
       student,
       data: batches(rows, { size: settings.batch, rng: random.split('batches') }),
       loss,
-      optimizer: adamw({ rate: cosine({ peak: teacher ? settings.mimicRate : settings.rate }) }),
+      optimizer: adamw({ rate: cosine({ peak: teaching?.rate ?? settings.rate }) }),
       epochs,
       rng: random.split('masks'),
       checkpoint: { store: folder.checkpoints, everyEpochs: Math.max(1, Math.ceil(epochs / 4)) },
       ...(signal && { signal }),
       ...(clock && { clock }),
     }
-    yield* recorded(teacher ? distill({ ...options, targets: fromPredict(teacher) }) : train(options), context)
+    yield* recorded(
+      teaching ? distill({ ...options, targets: fromPredict(teaching.teacher) }) : train(options),
+      context,
+    )
     const file = encode(student.save(student.parameters))
     await folder.write('model.onnx', file)
     const predict = predictStudent(student)

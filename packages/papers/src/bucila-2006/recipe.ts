@@ -7,6 +7,7 @@ import type { Job, RecipeEvent } from '../jobs/job.js'
 import { markFolder } from '../jobs/mark-folder.js'
 import { runJobs } from '../jobs/run-jobs.js'
 import {
+  chosenMaking,
   type EnsembleResult,
   ensembleJob,
   jobNames,
@@ -14,6 +15,7 @@ import {
   memberJobs,
   mimicJobs,
   openMembers,
+  trialJobs,
   type Workshop,
   workshop,
 } from './jobs.js'
@@ -39,23 +41,24 @@ export async function* bucila2006(options: Bucila2006Options): AsyncGenerator<Re
   for (const name of settings.problems)
     shops.push(workshop(await readProblem(name, dataDir, settings.rows), settings, threads))
   await markFolder({ runDir, recipe: 'bucila-2006', ...(signal && { signal }), ...(wait && { wait }) })
-  const jobs: Job[] = shops.flatMap((shop) => [
+  const run = (jobs: readonly Job[]): ReturnType<typeof runJobs> =>
+    runJobs(jobs, { runDir, ...(signal && { signal }), ...(clock && { clock }), ...(wait && { wait }) })
+  const first = shops.flatMap((shop): Job[] => [
     ...memberJobs(shop),
     ...labelJobs(shop),
     ensembleJob(shop),
-    ...mimicJobs(shop),
+    ...trialJobs(shop),
   ])
-  const results = yield* runJobs(jobs, {
-    runDir,
-    ...(signal && { signal }),
-    ...(clock && { clock }),
-    ...(wait && { wait }),
-  })
+  const tried = yield* run(first)
+  const mimics = shops.flatMap((shop) => mimicJobs(shop, (how) => chosenMaking(shop, how, tried)))
+  const names = new Set(first.map(({ name }) => name))
+  const results = yield* run([...first, ...mimics.filter(({ name }) => !names.has(name))])
   const problems: ProblemResult[] = []
   for (const shop of shops) {
     const row = problemRow(shop, results)
-    const speed =
-      clock && (await speeds(shop, results.get(jobNames.ensemble(shop)) as EnsembleResult, runDir, clock, signal))
+    const whole = results.get(jobNames.ensemble(shop)) as EnsembleResult
+    const mimic = jobNames.mimic(shop, 'munge', settings.points.at(-1)!, chosenMaking(shop, 'munge', results))
+    const speed = clock && (await speeds(shop, whole, mimic, runDir, clock, signal))
     problems.push(speed ? { ...row, speed } : row)
   }
   return tabulate(settings, problems)
@@ -65,6 +68,7 @@ export async function* bucila2006(options: Bucila2006Options): AsyncGenerator<Re
 async function speeds(
   shop: Workshop,
   { weights }: EnsembleResult,
+  mimicName: string,
   runDir: string,
   clock: () => number,
   signal: AbortSignal | undefined,
@@ -72,9 +76,7 @@ async function speeds(
   const file = (job: string, name: string): string => join(runDir, job, name)
   const used = weights.flatMap((weight, i) => (weight > 0 ? [i] : []))
   const members = await openMembers(shop, used, { file })
-  const mimic = await predictor(file(jobNames.mimic(shop, 'munge', shop.settings.points.at(-1)!), 'model.onnx'), {
-    threads: shop.threads,
-  })
+  const mimic = await predictor(file(mimicName, 'model.onnx'), { threads: shop.threads })
   try {
     const inputs: TensorMap[] = []
     for await (const batch of batches(shop.sets.test, { size: 100, shuffle: false }).epoch(0)) {
@@ -103,12 +105,16 @@ async function speeds(
 }
 
 function check(settings: Settings): void {
-  const { problems, members, points } = settings
+  const { problems, members, points, probabilities, mimicRates } = settings
   const unknown = problems.find((name) => !problemNames.includes(name))
   if (problems.length === 0 || unknown !== undefined)
     throw new ArgumentError('bucila2006', 'problems', `some of ${problemNames.join(', ')}`, unknown ?? problems)
   if (!(Number.isSafeInteger(members) && members >= 2))
     throw new ArgumentError('bucila2006', 'members', 'a whole number ≥ 2', members)
+  if (probabilities.length === 0 || probabilities.some((p) => !(p > 0 && p <= 1)))
+    throw new ArgumentError('bucila2006', 'probabilities', 'at least one, in (0, 1]', probabilities)
+  if (mimicRates.length === 0 || mimicRates.some((rate) => !(rate > 0 && Number.isFinite(rate))))
+    throw new ArgumentError('bucila2006', 'mimicRates', 'at least one, > 0', mimicRates)
   if (points.length === 0 || points.some((n, i) => !(Number.isSafeInteger(n) && n > (points[i - 1] ?? 0))))
     throw new ArgumentError('bucila2006', 'points', 'whole numbers > 0, ascending', points)
 }

@@ -1,6 +1,15 @@
 import type { JsonObject } from '@imago/trainer'
 import type { Effect } from '../effect.js'
-import { type EnsembleResult, jobNames, type NetResult, type Synthesizer, synthesizers, type Workshop } from './jobs.js'
+import {
+  chosenMaking,
+  type EnsembleResult,
+  jobNames,
+  type Making,
+  type NetResult,
+  type Synthesizer,
+  synthesizers,
+  type Workshop,
+} from './jobs.js'
 import type { Fit } from './measure.js'
 import type { Settings } from './options.js'
 import type { ProblemName } from './problems.js'
@@ -9,6 +18,8 @@ import type { ProblemName } from './problems.js'
 export interface MimicRow {
   readonly how: Synthesizer
   readonly points: number
+  /** Chosen on the rows held out. */
+  readonly making: Making
   readonly test: Fit
 }
 
@@ -54,9 +65,15 @@ export function problemRow(shop: Workshop, results: ReadonlyMap<string, JsonObje
       parameters: labels.net.parameters,
       bytes: labels.net.bytes,
     },
-    mimics: synthesizers.flatMap((how) =>
-      settings.points.map((points) => ({ how, points, test: net(jobNames.mimic(shop, how, points)).test })),
-    ),
+    mimics: synthesizers.flatMap((how) => {
+      const making = chosenMaking(shop, how, results)
+      return settings.points.map((points) => ({
+        how,
+        points,
+        making,
+        test: net(jobNames.mimic(shop, how, points, making)).test,
+      }))
+    }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { batches, type SpokenDigits } from '@imago/data'
+import { type Augment, affineAugment, batches, type SpokenDigits } from '@imago/data'
 import { arithmetic, ensemble } from '@imago/ensembles'
 import { hardLabel, hardWeightOf, softTarget } from '@imago/losses'
 import { mlp } from '@imago/onnx'
@@ -52,7 +52,7 @@ export function memberName({ split }: SpeechShop, seed: number): string {
   return `${folderOf(split)}-member-${seed}`
 }
 
-/** A net on labels that differs from the distilled ones in nothing else: no dropout, the same first weights and order of frames. */
+/** A net on labels that differs from the distilled ones in nothing else: the same first weights, order of frames, stretching and dropout. */
 export function twinJob(shop: SpeechShop, seed: number): Job {
   const { settings } = shop
   return netJob(shop, twinName(shop, seed), { seed, kind: 'twin' }, async () => ({
@@ -127,17 +127,19 @@ function netJob(
       // A member and a student of one seed begin with other weights; a student and its twin with the same.
       const random = rng(own.seed).split(own.kind === 'member' ? 'labels' : 'distilled')
       const { dispose, ...teaching } = await teach(context)
+      const student = own.kind !== 'member'
       try {
         const training = yield* trainBest(
           {
             ...teaching,
             model: mlp([inputsOf(split), ...settings.hidden, shop.digits.states.length], {
               rng: random.split('weights'),
-              ...(own.kind === 'member' && { dropout: settings.dropout }),
+              ...((!student || split.unheard) && { dropout: settings.dropout }),
             }),
             data: batches(split.train.frames, {
               size: settings.batch,
               rng: random.split('batches'),
+              ...(student && split.unheard && { augment: stretched(shop) }),
             }),
             heldOut: split.heldOut.frames,
             epochs: epochsOf(settings, own.kind),
@@ -157,6 +159,13 @@ function netJob(
       }
     },
   }
+}
+
+/** The window as an image: time downwards, frequency to the right. */
+function stretched({ split, settings }: SpeechShop): Augment {
+  const { before, after } = settings.context
+  const height = before + 1 + after
+  return affineAugment({ scale: settings.stretch, height, width: inputsOf(split) / height })
 }
 
 function memberNames(shop: SpeechShop): string[] {
@@ -197,13 +206,15 @@ async function scores(shop: SpeechShop, predict: Predict, signal?: AbortSignal):
 }
 
 function configOf({ split, settings }: SpeechShop, own: JsonObject & { readonly kind: string }): JsonObject {
-  const { context, hidden, dropout, rate, batch, oneIn } = settings
+  const { context, hidden, dropout, rate, batch, oneIn, stretch } = settings
+  const student = own.kind === 'distilled' || own.kind === 'twin'
   return {
     ...own,
     split: split.name,
     context: { ...context },
     hidden: [...hidden],
-    ...(own.kind === 'member' && { dropout: { ...dropout } }),
+    ...((own.kind === 'member' || (student && split.unheard)) && { dropout: { ...dropout } }),
+    ...(student && split.unheard && { stretch }),
     epochs: epochsOf(settings, own.kind),
     rate,
     batch,

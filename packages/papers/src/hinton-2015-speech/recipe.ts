@@ -95,12 +95,13 @@ function seeds(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i + 1)
 }
 
-function check({ members, students, temperatures, splits }: SpeechSettings): void {
+function check({ members, students, temperatures, splits, stretch }: SpeechSettings): void {
   const caller = 'hinton2015Speech'
   if (!(Number.isSafeInteger(members) && members >= 2))
     throw new ArgumentError(caller, 'members', 'a whole number ≥ 2', members)
   if (!(Number.isSafeInteger(students) && students >= 1))
     throw new ArgumentError(caller, 'students', 'a whole number ≥ 1', students)
+  if (!(stretch >= 0 && stretch < 1)) throw new ArgumentError(caller, 'stretch', 'in [0, 1)', stretch)
   if (temperatures.length === 0) throw new ArgumentError(caller, 'temperatures', 'at least one', temperatures)
   if (splits.length === 0) throw new ArgumentError(caller, 'splits', '`official` or a speaker', splits)
 }

@@ -18,6 +18,8 @@ export interface SpeechPart {
 /** Utterances to learn from, to stop and choose by, and to count errors on. */
 export interface SpeechSplit {
   readonly name: string
+  /** True where the speaker who is tested is in no other part. */
+  readonly unheard: boolean
   readonly train: SpeechPart
   readonly heldOut: SpeechPart
   readonly test: SpeechPart
@@ -69,6 +71,7 @@ export function speechSplit(options: SpeechSplitOptions): SpeechSplit {
   }
   return {
     name: leaveOut === undefined ? 'official' : `without ${leaveOut}`,
+    unheard: leaveOut !== undefined,
     train: part(
       'training',
       learn.filter((_, i) => !held.has(i)),

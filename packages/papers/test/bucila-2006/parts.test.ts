@@ -58,6 +58,7 @@ describe('fitOf', () => {
 describe('tabulate', () => {
   const fit = (rmse: number) => ({ rmse, errors: 1, rows: 10 })
   const sizes = { parameters: 1, bytes: 1 }
+  const making = { rate: 1e-3 }
   const problem = (munge: number): ProblemResult => ({
     name: 'letter.p1',
     rows: { train: 1, holdOut: 1, test: 1 },
@@ -66,10 +67,10 @@ describe('tabulate', () => {
     ensemble: { ...fit(0.2), nets: 2, ...sizes },
     labels: { ...fit(0.31), epochs: 1, ...sizes },
     mimics: [
-      { how: 'munge', points: 10, test: fit(munge + 0.01) },
-      { how: 'munge', points: 20, test: fit(munge) },
-      { how: 'random', points: 20, test: fit(0.4) },
-      { how: 'nbe', points: 20, test: fit(0.35) },
+      { how: 'munge', points: 10, making, test: fit(munge + 0.01) },
+      { how: 'munge', points: 20, making, test: fit(munge) },
+      { how: 'random', points: 20, making, test: fit(0.4) },
+      { how: 'nbe', points: 20, making, test: fit(0.35) },
     ],
   })
 

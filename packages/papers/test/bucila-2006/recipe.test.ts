@@ -54,6 +54,8 @@ describe.skipIf(!there)('bucila-2006', () => {
       points: [600, 1500],
       hidden: 24,
       steps: 600,
+      probabilities: [0.2, 0.5],
+      mimicRates: [3e-3, 1e-5],
       threads: 1,
       clock: () => performance.now(),
     }
@@ -67,11 +69,27 @@ describe.skipIf(!there)('bucila-2006', () => {
       }
     }
     const { states, result } = await drain()
-    expect(states).toEqual(new Array(4 + 2 + 1 + 6).fill('done'))
+    expect(states).toEqual([
+      ...new Array(4 + 2 + 1 + 8).fill('done'),
+      ...new Array(4 + 2 + 1 + 8).fill('found'),
+      'done',
+      'done',
+      'done',
+    ])
     const [problem] = result.problems
     expect(problem!.mimics.map(({ how, points }) => `${how} ${points}`)).toEqual(
       ['munge', 'random', 'nbe'].flatMap((how) => [`${how} 600`, `${how} 1500`]),
     )
+    // A rate that hardly moves the net is never the better one, and it is the rows held out that say so.
+    expect(new Set(problem!.mimics.map(({ making }) => making.rate))).toEqual(new Set([3e-3]))
+    expect(problem!.mimics.map(({ making }) => making.probability !== undefined)).toEqual([
+      true,
+      true,
+      false,
+      false,
+      false,
+      false,
+    ])
     // Whoever says one half for every row has 0.5.
     for (const { rmse } of [problem!.best, problem!.ensemble, problem!.labels, problem!.mimics[1]!.test])
       expect(rmse).toBeLessThan(0.46)
@@ -94,6 +112,8 @@ it.each([
   [{ members: 1 }, /members/],
   [{ points: [] }, /points/],
   [{ points: [2, 1] }, /points/],
+  [{ probabilities: [1.5] }, /probabilities/],
+  [{ mimicRates: [] }, /mimicRates/],
 ])('%j is refused', async (options, message) => {
   await expect(bucila2006({ dataDir: '', runDir: '', ...options }).next()).rejects.toThrow(message)
 })
