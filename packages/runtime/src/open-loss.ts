@@ -113,9 +113,14 @@ function float32(value: Tensor): Tensor {
   return isType(value, 'float64') ? tensor('float32', value.dims, Float32Array.from(value.data)) : value
 }
 
+/** A mask of whole numbers, or of truth, as weights. */
+function plain({ dims, data }: Tensor): Tensor {
+  return tensor('float32', dims, Float32Array.from(data as ArrayLike<number | bigint>, Number))
+}
+
 /** The weights that are given, or 1 for each row (each position of a sequence). */
 function weightsOf(given: Tensor | undefined, like: Tensor, inputs: LossGraph['graph']['inputs']): Tensor {
-  if (given !== undefined) return float32(given)
+  if (given !== undefined) return /^float/.test(given.type) ? float32(given) : plain(given)
   const rank = inputs.find(({ name }) => name === 'weights')?.shape?.length
   if (rank === undefined) throw new StateError('the rank of the input weights is not known', 'Give its shape')
   const dims = like.dims.slice(0, rank)

@@ -139,7 +139,7 @@ function fewJob(shop: Shop, seed: number): Job {
   const { settings, data } = shop
   return {
     name: jobName.few(seed),
-    config: configOf(shop, seed, { labelled: settings.labelled }),
+    config: configOf(shop, seed, { labelled: settings.labelled, jitter: settings.jitter }),
     async *run(context) {
       const random = randomOf(seed)
       const rows = labelledRows(fewLabels(data.train, settings.labelled))
@@ -147,7 +147,7 @@ function fewJob(shop: Shop, seed: number): Job {
       const result = yield* trainModel(
         {
           model: fresh(shop, seed),
-          data: rowsOf(shop, random, rows),
+          data: rowsOf(shop, random, rows, settings.jitter),
           test: data.test,
           loss: hardLabel(),
           optimizer: optimizerOf(shop),
@@ -172,10 +172,10 @@ function labelledRows(source: Dataset): Dataset {
 /** All rows, few labels: the labels' cross entropy, and squared distance to what the mean of the net's own past says. */
 function meanJob(shop: Shop, seed: number): Job {
   const { settings, data, threads } = shop
-  const { labelled, decay, consistency, epochs } = settings
+  const { labelled, decay, consistency, epochs, jitter } = settings
   return {
     name: jobName.mean(seed),
-    config: configOf(shop, seed, { labelled, decay, consistency }),
+    config: configOf(shop, seed, { labelled, decay, consistency, jitter }),
     async *run(context) {
       const { signal, folder } = context
       const random = randomOf(seed)
@@ -190,7 +190,7 @@ function meanJob(shop: Shop, seed: number): Job {
         yield* recorded(
           distill({
             student,
-            data: rowsOf(shop, random, fewLabels(data.train, labelled)),
+            data: rowsOf(shop, random, fewLabels(data.train, labelled), jitter),
             // The student sees images that are moved, its teacher images as they are: what they say must not depend on it.
             targets: ({ ids }, abort) => teacher.targets({ ids, inputs: data.train.rows(ids).inputs }, abort),
             remember: false,

@@ -7,8 +7,6 @@ export interface SelfDistillationOptions extends RecipeOptions {
   readonly data: TrainTest
   /** Training rows that are used, the first ones. */
   readonly rows?: number
-  /** Pixels by which images are moved anew in each epoch. */
-  readonly jitter?: number
   /** Units of the hidden layers of every net. */
   readonly hidden?: readonly number[]
   /** Probability to drop a hidden unit. */
@@ -23,6 +21,8 @@ export interface SelfDistillationOptions extends RecipeOptions {
   readonly virtual?: { readonly temperature: number; readonly softWeight: number; readonly correct: number }
   /** Mean teacher: rows that keep their label, the decay, the weight of the consistency at its height. */
   readonly labelled?: number
+  /** Pixels by which the images of these two nets are moved anew in each epoch. */
+  readonly jitter?: number
   readonly decay?: number
   readonly consistency?: number
 }

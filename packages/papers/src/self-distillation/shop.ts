@@ -36,9 +36,8 @@ export function randomOf(seed: number): Rng {
 /** Rows a step. */
 export const size = 50
 
-/** Batches of the rows, in the order of this generator, moved anew in each epoch. */
-export function rowsOf({ data, settings }: Shop, random: Rng, rows: Dataset = data.train): Batches {
-  const { jitter } = settings
+/** Batches of the rows, in the order of this generator, moved anew in each epoch by so many pixels. */
+export function rowsOf({ data }: Shop, random: Rng, rows: Dataset = data.train, jitter = 0): Batches {
   return batches(rows, { size, rng: random.split('batches'), ...(jitter > 0 && { augment: jitterAugment(jitter) }) })
 }
 
@@ -90,7 +89,7 @@ export function fewLabels(source: Dataset, count: number): Dataset {
 
 /** What every result of a seed depends on, and what this one does. */
 export function configOf({ data, settings }: Shop, seed: number, own: { readonly [key: string]: unknown }): JsonObject {
-  const { hidden, dropout, epochs, rate, jitter } = settings
-  const common = { seed, rows: data.train.length, jitter, hidden, dropout, epochs, rate }
+  const { hidden, dropout, epochs, rate } = settings
+  const common = { seed, rows: data.train.length, hidden, dropout, epochs, rate }
   return JSON.parse(JSON.stringify({ ...common, ...own })) as JsonObject
 }
