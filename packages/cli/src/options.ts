@@ -65,7 +65,7 @@ export interface TrainingOptions extends DataOptions {
 }
 
 export function addTrainingOptions(command: Command): Command {
-  return addDataOptions(command)
+  const trained = addDataOptions(command)
     .requiredOption(
       '--out <folder>',
       'the run folder: model, checkpoint, metrics and report; the same command goes on where it stopped',
@@ -75,6 +75,27 @@ export function addTrainingOptions(command: Command): Command {
     .option('--epochs <n>', 'passes over the training rows', whole(1), 10)
     .option('--batch <rows>', 'rows a step', whole(1), 100)
     .option('--seed <n>', 'where all randomness comes from', whole(0), 1)
+  return addOptimizerOptions(trained)
+    .option('--jitter <pixels>', 'move each training image by up to so many pixels', whole(0), 0)
+    .option('--validation <rows>', 'training rows held out, evaluated after each epoch', whole(0), 0)
+    .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
+    .option('--checkpoint-every <epochs>', 'epochs between checkpoints', whole(1), 1)
+    .option('--student-input <json>', 'how rows reach the student: {"name","layout","scale","mean","std"}', jsonObject)
+    .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names', pattern)
+    .option(
+      '--batch-norm <mode>',
+      "batch: normalise by the batch and move the running statistics; frozen: use the file's (default: batch)",
+      oneOf('batch', 'frozen'),
+    )
+    .option('--license <text>', "the student's licence, into its properties")
+    .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
+    .option('--json', 'print the result as JSON')
+    .option('--quiet', 'no progress')
+}
+
+/** What `optimizerOf` reads. */
+export function addOptimizerOptions(command: Command): Command {
+  return command
     .option('--optimizer <name>', 'adamw or sgd', oneOf('adamw', 'sgd'), 'adamw')
     .option('--rate <x>', 'learning rate', real(0, Number.MAX_VALUE, true), 1e-3)
     .option(
@@ -91,19 +112,4 @@ export function addTrainingOptions(command: Command): Command {
       real(0, Number.MAX_VALUE, true),
     )
     .option('--clip <x>', 'limit of the norm of all gradients together', real(0, Number.MAX_VALUE, true))
-    .option('--jitter <pixels>', 'move each training image by up to so many pixels', whole(0), 0)
-    .option('--validation <rows>', 'training rows held out, evaluated after each epoch', whole(0), 0)
-    .option('--threads <n>', 'threads of ONNX Runtime', whole(1), 2)
-    .option('--checkpoint-every <epochs>', 'epochs between checkpoints', whole(1), 1)
-    .option('--student-input <json>', 'how rows reach the student: {"name","layout","scale","mean","std"}', jsonObject)
-    .option('--freeze <pattern>', 'parameters that stay as they are, a regular expression over their names', pattern)
-    .option(
-      '--batch-norm <mode>',
-      "batch: normalise by the batch and move the running statistics; frozen: use the file's (default: batch)",
-      oneOf('batch', 'frozen'),
-    )
-    .option('--license <text>', "the student's licence, into its properties")
-    .option('--config <file>', 'options from a .json or .mjs file, in camelCase; the command line wins')
-    .option('--json', 'print the result as JSON')
-    .option('--quiet', 'no progress')
 }

@@ -25,6 +25,8 @@ const heads: { readonly [name: string]: (classes: number) => Model } = {
   'Add with the bias first': (classes) => headed('add-matmul', classes),
   'MatMul alone': (classes) => headed('matmul', classes),
   'MatMul of transposed weights': (classes) => headed('transposed', classes),
+  'weights that are inputs too, as old files list them': (classes) => headed('inputs', classes),
+  'a scalar for a bias': (classes) => headed('scalar', classes),
   'Softmax behind': (classes) => headed('softmax', classes),
   'Identity behind': (classes) => headed('identity', classes),
   mlp: (classes) => mlp([features, 7, classes], { rng: rng(3) }),
@@ -46,6 +48,11 @@ function headed(kind: string, classes: number): Model {
   else if (kind === 'matmul') y = b.op('MatMul', [x, weights([features, classes])])
   else if (kind === 'transposed')
     y = b.op('MatMul', [x, b.op('Transpose', [weights([classes, features])], { perm: [1, 0] })])
+  else if (kind === 'inputs') {
+    b.input('head.weight', 'float32', [classes, features])
+    b.input('head.bias', 'float32', [classes])
+    y = b.op('Gemm', [x, weights([classes, features]), bias()], { transB: 1 })
+  } else if (kind === 'scalar') y = b.op('Gemm', [x, weights([features, classes]), b.scalar(0.3)])
   else y = b.op('Gemm', [x, weights([classes, features]), bias()], { transB: 1 })
   if (kind === 'softmax') y = b.op('Softmax', [y], { axis: -1 })
   if (kind === 'identity') y = b.op('Identity', [y])
@@ -189,7 +196,15 @@ describe('the dustbin after training', () => {
     for (let i = 0; i < all.data.length; i++)
       expect(moved.data[i]! - all.data[i]!).toBeCloseTo(i % 5 === 1 ? 0 : -0.5, 4)
     const bare = fullSpecialistModel(heads['Gemm without bias']!(5), { set: { name: 'a', classes: [1] } })
-    expect(() => correctDustbin(bare, 1)).toThrow(/has no bias of 5 numbers/)
+    const [without, given] = [await logitsOf(bare, x), await logitsOf(correctDustbin(bare, 2), x)]
+    for (let i = 0; i < without.data.length; i++)
+      expect(given.data[i]! - without.data[i]!).toBeCloseTo(i % 5 === 1 ? 0 : 2, 4)
+    const { graph } = model
+    const initializers = new Map([...graph.initializers].filter(([name]) => name !== 'head.bias'))
+    const nodes = graph.nodes.map((node) => (node.op === 'Gemm' ? { ...node, inputs: node.inputs.slice(0, 2) } : node))
+    expect(() => correctDustbin({ ...model, graph: { ...graph, initializers, nodes } }, 1)).toThrow(
+      /has no bias of 3 numbers/,
+    )
   })
 
   it('so that posteriors learnt from half/half rows become those of the true shares (closed form)', () => {

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import { NotFoundError } from '@imago/tensor'
 import type { Command } from 'commander'
 import type { Act } from '../act.js'
-import { addDataOptions, addTrainingOptions, type TrainingOptions } from '../options.js'
+import { addDataOptions, addOptimizerOptions, addTrainingOptions, type TrainingOptions } from '../options.js'
 import { type CombineOptions, combineCommand, combinedFile } from '../specialists/combine.js'
 import { type PlanOptions, planCommand } from '../specialists/plan.js'
 import { type TrainOptions, trainCommand } from '../specialists/train.js'
-import { fraction, jsonObject, oneOf, real, whole, words } from '../values.js'
+import { jsonObject, oneOf, real, whole, words } from '../values.js'
 import { distillCommand } from './distill.js'
 
 interface DistillOptions extends TrainingOptions {
@@ -95,23 +95,7 @@ function addTrainSpecialists(group: Command, act: Act): void {
     .option('--validation <rows>', 'rows held out: a number, or a share below 1', real(0, Number.MAX_VALUE, true), 0.1)
     .option('--batch <rows>', 'rows a step', whole(1), 100)
     .option('--seed <n>', 'where all randomness comes from', whole(0), 1)
-    .option('--optimizer <name>', 'adamw or sgd', oneOf('adamw', 'sgd'), 'adamw')
-    .option('--rate <x>', 'learning rate', real(0, Number.MAX_VALUE, true), 1e-3)
-    .option(
-      '--schedule <name>',
-      'constant or cosine (to zero at the last epoch)',
-      oneOf('constant', 'cosine'),
-      'constant',
-    )
-    .option('--momentum <x>', 'momentum of sgd', fraction, 0.9)
-    .option('--weight-decay <x>', 'weight decay, on weights and not on biases', real(0), 0)
-    .option(
-      '--max-squared-norm <x>',
-      "limit of the squared length of a unit's incoming weights",
-      real(0, Number.MAX_VALUE, true),
-    )
-    .option('--clip <x>', 'limit of the norm of all gradients together', real(0, Number.MAX_VALUE, true))
-  shown(command, 1)
+  shown(addOptimizerOptions(command), 1)
     .addHelpText(
       'after',
       `

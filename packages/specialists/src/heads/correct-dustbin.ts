@@ -2,8 +2,8 @@ import { constantOf, type Model } from '@imago/onnx'
 import { ArgumentError, StateError } from '@imago/tensor'
 import { placesOf } from '../sets/class-set.js'
 import { lastLinear } from './last-linear.js'
+import { floats, inType } from './replace-head.js'
 import { specialistFile, withSpecialistFile } from './specialist-file.js'
-import { floats, inType } from './specialist-model.js'
 
 export interface DustbinShares {
   /** r in (0, 1): the share of rows of the special classes where the specialist will be asked. */
@@ -45,7 +45,7 @@ export function correctDustbin(specialist: Model, offset: number, where = 'the s
   if (bias === undefined || bias.dims.reduce((a, b) => a * b, 1) !== outputs)
     throw new StateError(
       `the last layer of ${where} (output "${output}") has no bias of ${outputs} numbers, as specialistModel makes it`,
-      'Take a file as it was trained; with all classes, a generalist that has a bias',
+      'Take a file as it was trained',
     )
   const values = floats(bias).map((b, o) => ((places?.[o] ?? o) === size ? b + offset / biasScale : b))
   const initializers = new Map(specialist.graph.initializers)

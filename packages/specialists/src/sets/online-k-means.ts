@@ -103,24 +103,28 @@ function nearest(
   let cluster = 0
   let distance = Number.POSITIVE_INFINITY
   for (let c = 0; c < count; c++) {
-    const own = squaredDistance(data, i, centroids, c, width)
+    const own = squaredDistance(data, i, centroids, c, width, distance)
     if (own < distance) [cluster, distance] = [c, own]
   }
   return { cluster, distance }
 }
 
-/** ‖x_i − μ_c‖². */
+/** ‖x_i − μ_c‖²; where that is `limit` or more, some number ≥ `limit`, sooner. */
 export function squaredDistance(
   data: Float64Array,
   i: number,
   centroids: Float64Array,
   c: number,
   width: number,
+  limit: number = Number.POSITIVE_INFINITY,
 ): number {
   let sum = 0
-  for (let d = 0; d < width; d++) {
-    const difference = data[i * width + d]! - centroids[c * width + d]!
-    sum += difference * difference
+  for (let d = 0; d < width && sum < limit; ) {
+    const end = Math.min(d + 32, width)
+    for (; d < end; d++) {
+      const difference = data[i * width + d]! - centroids[c * width + d]!
+      sum += difference * difference
+    }
   }
   return sum
 }
