@@ -134,7 +134,9 @@ async function time(stem, row, cases, threads) {
     }
     const contenders = [...sides.keys(), ...Object.keys(left)]
     record.rows[stem] ??= { title: row.title, contenders, comparisons: row.comparisons, left }
-    const settings = { threads, rounds: Number(options.rounds), blockMs: Number(options.block) }
+    const fresh = memoryContenders(row, { threads, cores, python, quick: options.quick })
+    const start = (name) => (fresh.names.includes(name) ? fresh.start(name) : undefined)
+    const settings = { threads, rounds: Number(options.rounds), blockMs: Number(options.block), start }
     for (const one of cases) {
       note(one)
       record.results.push(await compare(row, stem, one, sides, settings))

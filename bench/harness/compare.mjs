@@ -12,16 +12,18 @@ const usual = 1e-4
  * One case of a row: all contenders (a map from names to processes) get the same numbers, must agree, and are then timed in
  * turn, round by round. One that cannot prepare the case is left out, with its reason; imago may not be. The result is plain data.
  */
-export async function compare(row, stem, settings, sides, { threads, rounds, blockMs }) {
+export async function compare(row, stem, settings, sides, { threads, rounds, blockMs, start }) {
   const folder = mkdtempSync(join(tmpdir(), 'imago-bench-'))
   try {
     row.write(settings, folder)
     const contenders = new Map()
     const left = {}
+    let facts
     for (const [name, side] of sides) {
       if (settings.without?.includes(name)) continue
       try {
-        await side.request('prepare', { row: stem, settings, folder, threads, variant: side.variant })
+        const prepared = await side.request('prepare', { row: stem, settings, folder, threads, variant: side.variant })
+        if (name === 'imago') facts = prepared.facts
         contenders.set(name, side)
       } catch (error) {
         if (name === 'imago') throw error
@@ -29,8 +31,8 @@ export async function compare(row, stem, settings, sides, { threads, rounds, blo
       }
     }
     const what = `${stem} ${settings.name}`
-    const agreement = await agree(what, folder, contenders, row.tolerance ?? usual)
-    const times = await timeInTurn(contenders, { rounds, blockMs })
+    const agreement = await agree(what, folder, contenders, settings.tolerance ?? row.tolerance ?? usual)
+    const times = await timeInTurn(contenders, { rounds, blockMs, least: row.least ?? 5 })
     await stillFinite(what, contenders)
     const milliseconds = Object.fromEntries(Object.entries(times).map(([name, values]) => [name, summary(values)]))
     const result = {
@@ -42,11 +44,43 @@ export async function compare(row, stem, settings, sides, { threads, rounds, blo
       agreement,
     }
     if (Object.keys(left).length > 0) result.left = left
+    if (facts) result.facts = facts
+    if (row.peaks) result.peaks = await peaksOf(row, stem, settings, folder, start, threads)
+    if (settings.buildMs !== undefined)
+      result.verdicts.push({
+        name: 'session build',
+        median: facts.buildMs,
+        atMost: settings.buildMs,
+        met: facts.buildMs <= settings.buildMs,
+      })
+    if (result.peaks?.['torch default'] !== undefined)
+      result.verdicts.push({
+        name: 'peak memory below torch default',
+        median: result.peaks['torch default'] / result.peaks.imago,
+        atLeast: 1,
+        met: result.peaks.imago <= result.peaks['torch default'],
+      })
     if (row.overhead) result.overhead = await sides.get('imago').request('overhead', { iterations: 200 })
     return result
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** Resident memory at the peak of a few steps, less what the process had before the case; a fresh process for each. */
+async function peaksOf(row, stem, settings, folder, start, threads) {
+  const peaks = {}
+  for (const name of row.peaks) {
+    const side = start(name)
+    if (side === undefined) continue
+    try {
+      await side.request('prepare', { row: stem, settings, folder, threads, variant: side.variant, peak: true })
+      peaks[name] = (await side.request('peak')).bytes
+    } finally {
+      await side.stop()
+    }
+  }
+  return peaks
 }
 
 /** Before anything is timed: the same value and tensors (for a step: loss, gradients, parameters after it). */
@@ -75,17 +109,17 @@ async function agree(what, folder, contenders, tolerance) {
 }
 
 /** Rounds of one block each, every contender in turn; a shorter block goes before to warm caches that the others took. */
-async function timeInTurn(contenders, { rounds, blockMs }) {
+async function timeInTurn(contenders, { rounds, blockMs, least }) {
   const times = Object.fromEntries([...contenders.keys()].map((name) => [name, []]))
   const iterations = {}
   for (const [name, side] of contenders) {
-    await side.request('time', { iterations: 3 })
-    const { milliseconds } = await side.request('time', { iterations: 5 })
-    iterations[name] = Math.max(5, Math.ceil(blockMs / milliseconds))
+    await side.request('time', { iterations: Math.min(3, least) })
+    const { milliseconds } = await side.request('time', { iterations: least })
+    iterations[name] = Math.max(least, Math.ceil(blockMs / milliseconds))
   }
   for (let round = 0; round < rounds; round++)
     for (const [name, side] of contenders) {
-      await side.request('time', { iterations: Math.max(6, Math.ceil(iterations[name] / 5)) })
+      await side.request('time', { iterations: Math.max(least === 5 ? 6 : 1, Math.ceil(iterations[name] / 5)) })
       times[name].push((await side.request('time', { iterations: iterations[name] })).milliseconds)
     }
   return times

@@ -74,7 +74,7 @@ export async function startContenders(row, { threads, cores, python, quick }) {
 export function memoryContenders(row, { threads, cores, python, quick }) {
   const left = {}
   const names = ['imago']
-  for (const variant of row.variants) {
+  for (const variant of row.variants ?? []) {
     const reason = python.reason ?? (quick && row.compiled?.includes(variant) ? 'of --quick' : undefined)
     if (reason) left[`torch ${variant}`] = reason
     else names.push(`torch ${variant}`)

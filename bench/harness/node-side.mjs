@@ -12,16 +12,17 @@ let before = 0
 
 const ops = {
   hello: () => ({ node: process.version, backends: backends() }),
-  async prepare({ row, settings, folder, threads, variant, memory }) {
+  async prepare({ row, settings, folder, threads, variant, memory, peak: peaking }) {
     await prepared?.dispose?.()
     // Only where it is asked for: it costs what a small call costs.
     if (rows[row].overhead && !clock) installClock()
     clock ||= rows[row].overhead === true
     // A first call of everything, on nothing: what it loads and compiles is no memory of the case.
     if (memory) await (await rows[row].prepare({ ...settings, rows: 2, classes: 8, depth: 4, k: 4 }, folder)).run()
+    if (peaking) await rows[row].warm()
     before = resident()
     prepared = await rows[row].prepare(settings, folder, { threads, variant })
-    return {}
+    return { facts: prepared.facts }
   },
   async check({ folder, prefix }) {
     const { value, tensors } = await prepared.check()

@@ -18,15 +18,29 @@ export function tables({ title, contenders, comparisons, measure }, results) {
   if (comparisons.length === 0) return [times]
   const columns = comparisons.map(nameOf)
   const share = results.some(({ overhead }) => overhead)
+  const peaks = results.some((result) => result.peaks)
   const compared = {
     title: `${title}: ${comparisons.some(({ minus }) => minus) ? 'how much longer it takes' : '× is how many times faster than that'}, median of the rounds`,
-    head: ['case', 'threads', ...columns, ...(share ? ['JS'] : [])],
+    head: [
+      'case',
+      'threads',
+      ...columns,
+      ...(share ? ['JS'] : []),
+      ...(peaks ? ['session build', 'peak memory', 'of torch default'] : []),
+    ],
     lines: results.map((result) => {
       const cells = columns.map((column) => verdict(result.verdicts.find(({ name }) => name === column)))
-      return line(result, share ? [...cells, `${result.overhead.percent.toFixed(1)} %`] : cells)
+      if (share) cells.push(`${result.overhead.percent.toFixed(1)} %`)
+      if (peaks) cells.push(...peakCells(result))
+      return line(result, cells)
     }),
   }
   return [times, compared]
+}
+
+function peakCells({ facts, peaks = {} }) {
+  const mebibytes = (bytes) => (bytes === undefined ? '–' : `${(bytes / 2 ** 20).toFixed(0)} MiB`)
+  return [`${facts.buildMs.toFixed(0)} ms`, mebibytes(peaks.imago), mebibytes(peaks['torch default'])]
 }
 
 /** Bytes at the peak, how many logit matrices that is, how long it took. */

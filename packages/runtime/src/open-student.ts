@@ -1,6 +1,7 @@
 import { vjp } from '@imago/autodiff'
-import { type Graph, inferenceForm, liftWeights, type Model } from '@imago/onnx'
+import { blockConvolutions, type Graph, inferenceForm, liftWeights, type Model } from '@imago/onnx'
 import { ArgumentError, type Predict, type TensorMap, tensorMap } from '@imago/tensor'
+import { blockSize } from './adapt/block-size.js'
 import { concatRows } from './concat-rows.js'
 import type { Differentiable } from './differentiable.js'
 import type { EngineOptions } from './engine.js'
@@ -49,6 +50,7 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
   const program = vjp(form.graph, { ...form, wrt: names, seeds: [output, ...also] })
   const fed = [...names, ...form.statistics.map((statistic) => statistic.parameter)]
   const lifted = liftWeights(inferenceForm(graph), fed)
+  const block = isCpu(options.provider) && hasConvolutions(graph) ? await blockSize() : undefined
   const ports = portsOf(graph)
   checkMaps(ports, options.map)
   const inner = await openDifferentiable(program, {
@@ -56,6 +58,7 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
     inference: lifted.graph,
     outputs: { logits: output },
     opsets,
+    ...(block !== undefined && { lower: (one: Graph) => blockConvolutions(one, { block }) }),
   })
   const differentiable = mapped(inner, ports, options.map)
   const all = new Set(fed)
@@ -72,6 +75,10 @@ export async function openStudent(source: ModelSource, options: StudentOptions =
     predict: (parameters) => batched(differentiable, parameters),
     dispose: () => inner.dispose(),
   }
+}
+
+function hasConvolutions({ nodes }: Graph): boolean {
+  return nodes.some(({ op, domain }) => op === 'Conv' && domain === '')
 }
 
 /** Ops of com.microsoft are for the processor; another provider may lack them. */
