@@ -65,7 +65,7 @@ export function setsJob(shop: SpecialistsShop): Job {
   return {
     name: setsName(shop),
     needs: [generalistName(shop)],
-    config: configOf(shop, { kind: 'sets', count, size, columns }),
+    config: configOf(shop, { kind: 'sets', count, ...(size && { size }), columns }),
     async *run(context): AsyncGenerator<never, SetsResult> {
       const general = await predictor(context.file(generalistName(shop), 'model.onnx'), { threads })
       try {
@@ -74,7 +74,7 @@ export function setsJob(shop: SpecialistsShop): Job {
           batches: batches(task.heldOut, { size: 500, shuffle: false }).epoch(0),
           signal: context.signal,
         })
-        const found = confusionClusters({ moments, count, size, columns, rng: randomOf(shop, 'sets') })
+        const found = confusionClusters({ moments, count, ...(size && { size }), columns, rng: randomOf(shop, 'sets') })
         const sets = found.sets.map(({ name, classes }) => ({ name, classes: [...classes] }))
         const summary = summarizeSets({ sets, moments, names: task.names })
         return {

@@ -7,13 +7,23 @@ export interface TaskSettings {
   readonly hidden: readonly number[]
   /** The probability to drop a hidden unit, of every net. */
   readonly dropout: number
+  /**
+   * Training rows are so many views of each image, moved by so much (degrees, shares, pixels) and the same in every epoch. Absent: the images as they are.
+   */
+  readonly views?: {
+    readonly count: number
+    readonly turn: number
+    readonly scale: number
+    readonly shear: number
+    readonly shift: number
+  }
   /** Most passes over the training rows of the generalist; every net is that of its best epoch on held-out rows. */
   readonly epochs: number
   readonly rate: number
   readonly batch: number
-  /** Specialists, and classes of each. */
+  /** Specialists, and classes of each; without a size the sets are a partition. */
   readonly count: number
-  readonly size: number
+  readonly size?: number
   readonly columns: 'covariance' | 'correlation'
   /** Most passes of a specialist over its rows: twice as many as its classes have. */
   readonly specialistEpochs: number
@@ -65,11 +75,13 @@ export const defaults: SpecialistsSettings = {
       experts: 4,
     },
     omniglot: {
-      hidden: [256],
-      dropout: 0.4,
-      epochs: 24,
-      rate: 2e-3,
-      batch: 64,
+      hidden: [64],
+      dropout: 0,
+      /** Fourteen drawings of each character are too few without. */
+      views: { count: 4, turn: 10, scale: 0.1, shear: 0.1, shift: 2 },
+      epochs: 30,
+      rate: 3e-3,
+      batch: 128,
       count: 20,
       size: 60,
       columns: 'correlation',

@@ -9,8 +9,8 @@ import { type SpecialistsOptions, type SpecialistsSettings, specialistsSettings 
 import { named, type SpecialistsShop } from './shop.js'
 import { type Head, heads, type SpecialistResult, specialistJob, specialistName } from './specialists.js'
 import { backJob, budgetOf, mixtureJob, onJob, onName, openEnsemble, secondJob } from './systems.js'
-import { accuracy, back, type SpecialistsTableResult, type TaskResults, tabulate } from './tabulate.js'
-import { emnistTask, omniglotTask, type SpecialistTask } from './task.js'
+import { accuracy, back, generalist, type SpecialistsTableResult, type TaskResults, tabulate } from './tabulate.js'
+import { emnistTask, omniglotTask, type SpecialistTask, withViews } from './task.js'
 
 /**
  * "Distilling the Knowledge in a Neural Network" (Hinton, Vinyals & Dean 2015), §5 and §6.1, on handwritten characters, and the step that §8 leaves open:
@@ -37,7 +37,8 @@ export async function* hinton2015Specialists(
     ...(omniglot ? [[omniglotTask(omniglot), settings.tasks.omniglot] as const] : []),
   ]
   const results: TaskResults[] = []
-  for (const [task, own] of tasks) {
+  for (const [plain, own] of tasks) {
+    const task = own.views ? withViews(plain, own.views) : plain
     const shops = settings.seeds.map(
       (seed): SpecialistsShop => ({ task, settings: own, seed, threads: options.threads }),
     )
@@ -78,7 +79,7 @@ async function* taskResults(
   yield* run(
     shops.flatMap((shop) => {
       const { sets } = setsOf(shop)
-      const systems = [netSystem(shop, 'generalist', generalistName(shop)), ...combinedSystems(shop, sets, topN)]
+      const systems = [netSystem(shop, generalist, generalistName(shop)), ...combinedSystems(shop, sets, topN)]
       return [
         ...heads.flatMap((head) => sets.map((set) => specialistJob(shop, set, head))),
         judgeJob(shop, 'combined', sets, systems),

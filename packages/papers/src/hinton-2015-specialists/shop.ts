@@ -23,8 +23,19 @@ export function configOf(
   { task, settings, seed }: SpecialistsShop,
   own: JsonObject & { readonly kind: string },
 ): JsonObject {
-  const { hidden, dropout, epochs, rate, batch } = settings
-  return { ...own, task: task.name, rows: task.train.length, seed, hidden: [...hidden], dropout, epochs, rate, batch }
+  const { hidden, dropout, epochs, rate, batch, views } = settings
+  return {
+    ...own,
+    task: task.name,
+    rows: task.train.length,
+    seed,
+    hidden: [...hidden],
+    dropout,
+    epochs,
+    rate,
+    batch,
+    ...(views && { views: { ...views } }),
+  }
 }
 
 /** A generator of this seed for one use. */
@@ -32,12 +43,9 @@ export function randomOf({ seed }: SpecialistsShop, use: string): Rng {
   return rng(seed).split(use)
 }
 
-export function shuffled({ task, settings }: SpecialistsShop, data: Dataset, random: Rng): ReturnType<typeof batches> {
-  return batches(data, {
-    size: settings.batch,
-    rng: random,
-    ...(task.augment && { augment: task.augment }),
-  })
+/** Training rows in a new order each epoch. */
+export function shuffled(shop: SpecialistsShop, data: Dataset, random: Rng): ReturnType<typeof batches> {
+  return batches(data, { size: shop.settings.batch, rng: random })
 }
 
 export function falling(peak: number): Optimizer {

@@ -59,7 +59,6 @@ export function specialistJob(shop: SpecialistsShop, set: ClassSet, head: Head):
             size: batch,
             rng: random.split(use),
             ...(head === 'dustbin' && { map: dustbinLabels(set, task.classes) }),
-            ...(task.augment && use === 'rows' && { augment: task.augment }),
           })
         const data = rows(task.train, 'rows')
         const model =

@@ -1,5 +1,7 @@
-import { type Augment, type Characters, type Dataset, type Omniglot, split, subset } from '@imago/data'
-import { elementCount, permutation, rng } from '@imago/tensor'
+import { affineAugment, type Characters, type Dataset, dataset, type Omniglot, split, subset, views } from '@imago/data'
+import { elementCount, permutation, rng, type Tensor, tensor } from '@imago/tensor'
+import { labelsOf } from '../of-classes.js'
+import type { TaskSettings } from './options.js'
 
 /** Classes that look alike: rows `input` [N, inputs] to learn from, to stop and choose by, and to count errors on. */
 export interface SpecialistTask {
@@ -11,7 +13,6 @@ export interface SpecialistTask {
   readonly train: Dataset
   readonly heldOut: Dataset
   readonly test: Dataset
-  readonly augment?: Augment
 }
 
 /** EMNIST on its own test set; one training image in twelve is held out. @param oneIn one image in so many is learned from */
@@ -27,6 +28,21 @@ export function emnistTask({ train, test, names }: Characters, oneIn = 1): Speci
     heldOut: parts.validation,
     test,
   }
+}
+
+/** The task with moved views of each training image in its place, made once and kept in memory. */
+export function withViews(task: SpecialistTask, settings: NonNullable<TaskSettings['views']>): SpecialistTask {
+  const { count, ...moves } = settings
+  const side = Math.round(Math.sqrt(task.inputs))
+  const augment = affineAugment({ ...moves, height: side, width: side })
+  const seen = views(task.train, { count, augment, rng: rng(0).split('views') })
+  const pixels = new Float32Array(seen.length * task.inputs)
+  for (let from = 0; from < seen.length; from += 1000) {
+    const rows = Uint32Array.from({ length: Math.min(1000, seen.length - from) }, (_, i) => from + i)
+    pixels.set((seen.rows(rows).inputs.input as Tensor<'float32'>).data, from * task.inputs)
+  }
+  const inputs = { input: tensor('float32', [seen.length, task.inputs], pixels) }
+  return { ...task, train: dataset({ inputs, labels: labelsOf(seen), classes: task.classes }) }
 }
 
 /**
