@@ -33,7 +33,10 @@ export function addDataOptions(command: Command): Command {
       '--encoder <file>',
       '.csv: how rows become inputs, as imago train wrote it beside a model; otherwise it is learnt',
     )
-    .option('--transfer <file>', '.csv: unlabelled rows (imago synth) that join the training rows')
+    .option(
+      '--transfer <data>',
+      'unlabelled rows that join the training rows: what --data takes, or a .csv (imago synth) where --data is one',
+    )
 }
 
 /** How a student is trained; `train` and `distill` share them. */

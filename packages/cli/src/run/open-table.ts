@@ -17,6 +17,7 @@ import {
 } from '@imago/data'
 import { ArgumentError, NotFoundError, permutation, rng } from '@imago/tensor'
 import type { DataOptions } from '../options.js'
+import { openTransfer } from './open-transfer.js'
 
 /** A table as a data set, and what makes inputs of its rows. */
 export interface TableData extends TrainTest {
@@ -36,7 +37,10 @@ export function isTable(data: string): boolean {
  * column to be predicted; without it (or where the file does not have it) rows are unlabelled. The encoder is learnt from the training rows, unless
  * one is given.
  */
-export async function openTable(options: DataOptions): Promise<TableData> {
+export async function openTable(
+  options: DataOptions,
+  places: Parameters<typeof openTransfer>[1] = {},
+): Promise<TableData> {
   const [file, testFile, ...more] = options.data.split(',').map((path) => path.trim())
   if (more.length > 0)
     throw new ArgumentError('imago', '--data', 'one .csv, or two as TRAIN.csv,TEST.csv', options.data)
@@ -48,7 +52,11 @@ export async function openTable(options: DataOptions): Promise<TableData> {
   const encoder = given ?? fitEncoder(train, label === undefined ? {} : { label })
   const rows = tableDataset(train, encoder)
   const transfer =
-    options.transfer === undefined ? undefined : await transferRows(options.transfer, options, schema, encoder)
+    options.transfer === undefined
+      ? undefined
+      : await (isTable(options.transfer)
+          ? transferRows(options.transfer, options, schema, encoder)
+          : openTransfer(options.transfer, places))
   const classes = encoder.label ? `; classes ${encoder.label.values.join(', ')}` : '; no label'
   return {
     train: transfer ? concat(rows, transfer) : rows,

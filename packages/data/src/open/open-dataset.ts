@@ -38,6 +38,16 @@ export async function openDataset(source: string, options: OpenDatasetOptions = 
   return { train, test: validation }
 }
 
+/**
+ * All rows that a name or a path stands for that are no test part: what `openDataset` opens, with nothing held out. For transfer sets.
+ *
+ * @throws NotFoundError, FormatError, ArgumentError
+ */
+export async function openRows(source: string, options: OpenDatasetOptions = {}): Promise<Dataset> {
+  if (source === 'embedded' || source === 'mnist') return (await openDataset(source, options)).train
+  return (await openPath(source, imageOptions(options))).train
+}
+
 interface Parts {
   readonly train: Dataset
   readonly test?: Dataset
