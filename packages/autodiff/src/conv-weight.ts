@@ -21,6 +21,10 @@ export interface Correlation {
 
 // From this many pairs of channels one Gemm per tap is faster than one big Conv (ONNX Runtime 1.30, CPU).
 const MANY_PAIRS = 512
+// Up to so many input channels all taps together are one Gemm: 0.78 to 0.88 of the time of one big Conv (1 → 6, 3 → 64, 6 → 16).
+const FEW_CHANNELS = 8
+// Rows up to this are cut out faster with the samples innermost: 0.75 (256 → 256, 4²) to 0.98 (128 → 128, 16²); 1.13 at 32².
+const SHORT_ROW = 16
 
 /**
  * dW[o, i, k] = Σₙ Σₛ x[n, i, stride·s + dilation·k − pad] · dY[n, o, s]: a correlation of x with dY, in which stride and
@@ -32,7 +36,8 @@ export function convWeightGradient(ctx: RuleContext, correlation: Correlation): 
     const sizes = staticSizes(steps.map((size) => size ?? '?'))
     if (sizes !== undefined && isPointwise(window) && paysByBatch(channelsIn, channelsOut, sizes))
       return productsOfSamples(ctx, correlation)
-    if (sizes !== undefined && channelsIn * channelsOut >= MANY_PAIRS) return tapByTap(ctx, correlation, sizes)
+    if (sizes !== undefined && (channelsIn * channelsOut >= MANY_PAIRS || channelsIn <= FEW_CHANNELS))
+      return tapByTap(ctx, correlation, sizes)
     if (window.rank < 3) return samplesAsDepth(ctx, correlation)
   }
   const isDepthwise = window.group > 1 && channelsIn === 1 && channelsOut === window.group && window.rank === 2
@@ -90,32 +95,35 @@ function sampleBySample(ctx: RuleContext, correlation: Correlation, steps: reado
   return b.op('Reshape', [dW, b.ints([channelsOut, 1, ...kernel])])
 }
 
-/** One Gemm [Co, N·S]·[N·S, Ci] per tap of the kernel. */
+/** One Gemm [Co, N·S]·[N·S, Ci] per tap of the kernel; of few channels one for all. */
 function tapByTap(ctx: RuleContext, correlation: Correlation, steps: readonly number[]): string {
   const { b } = ctx
   const { x, dY, channelsIn, channelsOut, window } = correlation
   const { rank, kernel, strides, dilations, before, after } = window
-  const axes = range(rank).map((axis) => axis + 2)
-  const channelsFirst = [1, 0, ...axes]
+  const spaces = range(rank).map((axis) => axis + 2)
+  const isShort = steps.at(-1)! <= SHORT_ROW
+  const channelsFirst = isShort ? [1, ...spaces, 0] : [1, 0, ...spaces]
+  const around = (sizes: readonly number[]): number[] => (isShort ? [0, ...sizes, 0] : [0, 0, ...sizes])
+  const axes = isShort ? spaces.map((axis) => axis - 1) : spaces
   const dRows = b.op('Reshape', [b.op('Transpose', [dY], { perm: channelsFirst }), b.ints([channelsOut, -1])])
   let image = b.op('Transpose', [x], { perm: channelsFirst })
   if ([...before, ...after].some((size) => size !== 0))
-    image = b.op('Pad', [image, b.ints([0, 0, ...before, 0, 0, ...after])])
-  const taps = tapsOf(kernel).map((tap) => {
+    image = b.op('Pad', [image, b.ints([...around(before), ...around(after)])])
+  const rows = tapsOf(kernel).map((tap) => {
     const starts = tap.map((at, i) => at * dilations[i]!)
     const ends = starts.map((start, i) => start + (steps[i]! - 1) * strides[i]! + 1)
     const seen = b.op('Slice', [image, b.ints(starts), b.ints(ends), b.ints(axes), b.ints(strides)])
-    return b.op('Gemm', [dRows, b.op('Reshape', [seen, b.ints([channelsIn, -1])])], { transB: 1 })
+    return b.op('Reshape', [seen, b.ints([channelsIn, -1])])
   })
-  const single = taps.length === 1
-  const columns = single
-    ? taps[0]!
-    : b.op(
-        'Concat',
-        taps.map((tap) => b.op('Unsqueeze', [tap, b.ints([2])])),
-        { axis: 2 },
-      )
-  return b.op('Reshape', [columns, b.ints([channelsOut, channelsIn, ...kernel])])
+  const sizes = b.ints([channelsOut, channelsIn, ...kernel])
+  const product = (right: string): string => b.op('Gemm', [dRows, right], { transB: 1 })
+  if (rows.length === 1) return b.op('Reshape', [product(rows[0]!), sizes])
+  if (channelsIn <= FEW_CHANNELS) {
+    const all = b.op('Reshape', [product(b.op('Concat', rows, { axis: 0 })), b.ints([channelsOut, -1, channelsIn])])
+    return b.op('Reshape', [b.op('Transpose', [all], { perm: [0, 2, 1] }), sizes])
+  }
+  const taps = rows.map((row) => b.op('Unsqueeze', [product(row), b.ints([2])]))
+  return b.op('Reshape', [b.op('Concat', taps, { axis: 2 }), sizes])
 }
 
 /** Every position of the kernel, the last axis fastest. */
