@@ -99,6 +99,7 @@ describe('bad input', () => {
     ['a recipe that is none', ['paper', 'hinton-1915/mnist'], /hinton-2015\/mnist/],
     ['an option that the recipe does not read', ['paper', 'ba-caruana-2014', '--omit', '3'], /--omit has no part/],
     ['a recipe without its data', ['paper', 'hinton-2015/speech', '--fast'], /fsdd\/utterances/],
+    ['specialists without their data', ['paper', 'hinton-2015/specialists', '--fast'], /emnist-byclass\/classes/],
     [
       'a folder without the data of the recipe',
       ['paper', 'bucila-2006', '--fast', '--data-dir', 'nowhere'],
