@@ -139,14 +139,14 @@ function fewJob(shop: Shop, seed: number): Job {
   const { settings, data } = shop
   return {
     name: jobName.few(seed),
-    config: configOf(shop, seed, { labelled: settings.labelled, jitter: settings.jitter }),
+    config: configOf(shop, seed, { labelled: settings.labelled, jitter: settings.jitter, dropout: settings.dropout }),
     async *run(context) {
       const random = randomOf(seed)
       const rows = labelledRows(fewLabels(data.train, settings.labelled))
       const steps = settings.epochs * Math.ceil(data.train.length / size)
       const result = yield* trainModel(
         {
-          model: fresh(shop, seed),
+          model: fresh(shop, seed, 0, settings.dropout),
           data: rowsOf(shop, random, rows, settings.jitter),
           test: data.test,
           loss: hardLabel(),
@@ -172,14 +172,14 @@ function labelledRows(source: Dataset): Dataset {
 /** All rows, few labels: the labels' cross entropy, and squared distance to what the mean of the net's own past says. */
 function meanJob(shop: Shop, seed: number): Job {
   const { settings, data, threads } = shop
-  const { labelled, decay, consistency, epochs, jitter } = settings
+  const { labelled, decay, consistency, epochs, jitter, dropout } = settings
   return {
     name: jobName.mean(seed),
-    config: configOf(shop, seed, { labelled, decay, consistency, jitter }),
+    config: configOf(shop, seed, { labelled, decay, consistency, jitter, dropout }),
     async *run(context) {
       const { signal, folder } = context
       const random = randomOf(seed)
-      const student = await openStudent(fresh(shop, seed), { threads })
+      const student = await openStudent(fresh(shop, seed, 0, dropout), { threads })
       try {
         const teacher = meanTeacher(student, { decay })
         // Rows without a label count in the mean of the labels' loss: their share makes the weights those of the labelled rows.

@@ -19,10 +19,9 @@ export interface SelfResult extends JsonObject {
   readonly nets: readonly { readonly errors: number; readonly rows: number; readonly crossEntropy: number }[]
 }
 
-/** The net of a seed before it learns; `peer` is another net of that seed. */
-export function fresh({ data, settings }: Shop, seed: number, peer = 0): Model {
+/** The net of a seed before it learns; `peer` is another net of that seed, `hidden` the probability to drop a hidden unit. */
+export function fresh({ data, settings }: Shop, seed: number, peer = 0, hidden = 0): Model {
   const inputs = elementCount(data.train.rows(Uint32Array.of(0)).inputs.input!.dims)
-  const { dropout: hidden } = settings
   return mlp([inputs, ...settings.hidden, data.train.classes!], {
     rng: randomOf(seed).split(`weights ${peer}`),
     ...(hidden > 0 && { dropout: { hidden } }),
@@ -89,7 +88,7 @@ export function fewLabels(source: Dataset, count: number): Dataset {
 
 /** What every result of a seed depends on, and what this one does. */
 export function configOf({ data, settings }: Shop, seed: number, own: { readonly [key: string]: unknown }): JsonObject {
-  const { hidden, dropout, epochs, rate } = settings
-  const common = { seed, rows: data.train.length, hidden, dropout, epochs, rate }
+  const { hidden, epochs, rate } = settings
+  const common = { seed, rows: data.train.length, hidden, epochs, rate }
   return JSON.parse(JSON.stringify({ ...common, ...own })) as JsonObject
 }
