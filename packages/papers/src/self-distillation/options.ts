@@ -50,7 +50,7 @@ export const defaults: SelfDistillationSettings = {
 
 export const fastDefaults: Partial<SelfDistillationSettings> = { seeds: [1], epochs: 12, generations: 1 }
 
-/** What the papers report, in percent of errors: the net on labels, and with the method. Other data and nets: a direction, no target. */
+/** What the papers report, in percent of errors (second-hand): the net on labels, and with the method. Other data and nets: a direction, no target. */
 export const paper = {
   mutual: { source: 'Zhang et al. 2018, table 2: ResNet-32 pair, CIFAR-100', labels: 31.01, method: 28.81 },
   'born again': { source: 'Furlanello et al. 2018, table 2: DenseNet-112-33, CIFAR-100', labels: 18.25, method: 17.61 },
