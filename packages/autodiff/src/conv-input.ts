@@ -19,7 +19,7 @@ export function convInputGradient(
   const reach = kernel.map((size, i) => dilations[i]! * (size - 1))
   const dense = strides.every((stride) => stride === 1)
   const fits = reach.every((size, i) => size >= before[i]! && size >= after[i]!)
-  // Of depthwise filters the turned ones take 0.55 to 0.8 of the time.
+  // Of depthwise filters the turned ones take 0.53 to 0.78 of the time.
   const isDepthwise = group > 1 && channels === 1 && ctx.ranked(W)[0] === group
   const many = group === 1 && typeof channels === 'number' && channels > FEW_CHANNELS
   if (dense && fits && (many || isDepthwise)) return turnedFilters(ctx, W, dY, window, reach)
