@@ -1,5 +1,6 @@
 // What dropout_mask and dropout share: 16 bits of Philox an element, 8 elements a block, kept where bits ≥ t.
 #pragma once
+#include "common/half.h"
 #include "common/parallel.h"
 #include "common/philox.h"
 #include "common/refuse.h"

@@ -6,6 +6,7 @@
 // A block is the rows that are computed together (1 or W). Its logits are staged into aligned scratch of `vectors` vectors,
 // so what follows knows neither tails nor half precision, and an output may overwrite its input.
 #pragma once
+#include "common/half.h"
 #include "common/vector_math.h"
 
 namespace imago::IMAGO_ISA {

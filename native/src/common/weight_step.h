@@ -3,6 +3,7 @@
 //
 // A rule has `F moved(size_t i, size_t count)`: the new weights i … i + count − 1 (count ≤ W), its own moments written back.
 #pragma once
+#include "common/half.h"
 #include "common/parallel.h"
 #include "common/refuse.h"
 #include "common/vector_math.h"

@@ -1,4 +1,5 @@
 // float32 to float16 or bfloat16 (to nearest, ties to even) or back.
+#include "common/half.h"
 #include "common/parallel.h"
 #include "cpu/kernel.h"
 
