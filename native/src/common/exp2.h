@@ -17,7 +17,8 @@ class Exp2 {
     constexpr float shifter = 1.5f * (1 << (23 - bits));
     const F shifted = y + shifter;
     const F r = y - (shifted - shifter);
-    const F power = as_float(fraction(as_int(shifted)) + (as_int(shifted) << (23 - bits)));
+    // Of exponents that are no numbers, or far above 100, the sum wraps around; their rows are refused or done again.
+    const F power = (F)((U)fraction(as_int(shifted)) + ((U)shifted << (23 - bits)));
     constexpr size_t degree = sizeof polynomial / sizeof *polynomial - 1;
     F p = all(polynomial[degree]);
     for (size_t i = degree; i-- > 0;) p = fma(p, r, all(polynomial[i]));
