@@ -32,6 +32,8 @@ const SHORT_ROW = 16
  */
 export function convWeightGradient(ctx: RuleContext, correlation: Correlation): string {
   const { channelsIn, channelsOut, window, steps } = correlation
+  if (steps.length !== window.rank)
+    return ctx.refuse(`what it slides to has ${steps.length} spatial axes, its kernel ${window.rank}`)
   if (window.group === 1) {
     const sizes = staticSizes(steps.map((size) => size ?? '?'))
     if (sizes !== undefined && isPointwise(window) && paysByBatch(channelsIn, channelsOut, sizes))
