@@ -235,8 +235,8 @@ function effectsOf(rows: readonly SystemRow[]): Effect[] {
     },
     {
       name: `${task}: distilled back, one net keeps a part of the gain within the sets`,
-      holds: distilled.conditional > base.conditional && ours.conditional > base.conditional,
-      found: `${kept('conditional').toFixed(0)} % within the sets, ${kept('overall').toFixed(0)} % among all classes`,
+      holds: distilled.conditionalGain!.low > 0,
+      found: `${points(distilled.conditionalGain!)}; ${kept('conditional').toFixed(0)} % within the sets, ${kept('overall').toFixed(0)} % among all classes`,
     },
   ]
 }
