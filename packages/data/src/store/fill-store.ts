@@ -136,11 +136,12 @@ async function checkSame(folder: string, data: Dataset): Promise<void> {
     )
     const { ids, inputs } = data.rows(places)
     const { fingerprints: kept } = await store.read(places)
-    const seen = fingerprints('fillStore', inputs, ids.length)
+    const seen = fingerprints('fillStore', inputs, ids.length, store.format)
+    const markBytes = fingerprintBytes(store.format)
     for (const [i, place] of places.entries()) {
       const same = store.ids(place, place + 1)[0] === ids[i]
-      const at = i * fingerprintBytes
-      if (same && seen.subarray(at, at + fingerprintBytes).every((byte, b) => byte === kept[at + b])) continue
+      const at = i * markBytes
+      if (same && seen.subarray(at, at + markBytes).every((byte, b) => byte === kept[at + b])) continue
       throw new StateError(
         `${folder} was begun with other data (row ${place} is another one)`,
         'Choose another folder, or delete this one to fill it anew',

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { crc32 } from 'node:zlib'
 import { ArgumentError, ShapeError, type Tensor, type TensorMap, UnsupportedError } from '@imago/tensor'
 
@@ -8,8 +9,13 @@ export interface InputSignature {
   readonly dims: readonly number[]
 }
 
-/** Bytes of a fingerprint: by chance another row has the same once in 2³² times. */
-export const fingerprintBytes = 4
+/** Formats of the store: 1 knows rows by SHA-256, 2 by CRC-32. */
+export type StoreFormat = 1 | 2
+
+/** Bytes of a fingerprint: by chance another row has the same once in 2³² times (format 1: 2⁴⁸). */
+export function fingerprintBytes(format: StoreFormat): number {
+  return format === 1 ? 6 : 4
+}
 
 /** @throws ArgumentError without inputs, UnsupportedError for text */
 export function signatureOf(caller: string, inputs: TensorMap): InputSignature[] {
@@ -25,11 +31,13 @@ export function signatureOf(caller: string, inputs: TensorMap): InputSignature[]
 
 /**
  * The CRC-32 over the bytes of each row's inputs, in the order of their names, little-endian: what tells a sample apart from every other, and from
- * itself after it was augmented or preprocessed otherwise. Not against somebody who wants to deceive: who can do that can write the store.
+ * itself after it was augmented or preprocessed otherwise. Not against somebody who wants to deceive: who can do that can write the store. In
+ * format 1 the first bytes of SHA-256.
  *
  * @throws ShapeError for inputs that do not have one row for each id
  */
-export function fingerprints(caller: string, inputs: TensorMap, rows: number): Uint8Array {
+export function fingerprints(caller: string, inputs: TensorMap, rows: number, format: StoreFormat): Uint8Array {
+  if (format === 1) return digests(caller, inputs, rows)
   const marks = new Uint32Array(rows)
   for (const name of Object.keys(inputs).sort()) {
     const bytes = bytesOf(caller, name, inputs[name]!, rows)
@@ -37,6 +45,21 @@ export function fingerprints(caller: string, inputs: TensorMap, rows: number): U
     for (let r = 0; r < rows; r++) marks[r] = crc32(bytes.subarray(r * width, (r + 1) * width), marks[r])
   }
   return new Uint8Array(marks.buffer)
+}
+
+function digests(caller: string, inputs: TensorMap, rows: number): Uint8Array {
+  const views = Object.keys(inputs)
+    .sort()
+    .map((name) => bytesOf(caller, name, inputs[name]!, rows))
+  const size = fingerprintBytes(1)
+  const out = new Uint8Array(rows * size)
+  for (let r = 0; r < rows; r++) {
+    const row = Buffer.concat(
+      views.map((bytes) => bytes.subarray((r * bytes.length) / rows, ((r + 1) * bytes.length) / rows)),
+    )
+    out.set(hash('sha256', row, 'buffer').subarray(0, size), r * size)
+  }
+  return out
 }
 
 function bytesOf(caller: string, name: string, { dims, data }: Tensor, rows: number): Uint8Array {

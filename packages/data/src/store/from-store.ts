@@ -20,7 +20,8 @@ export interface FromStoreOptions {
  *   for a row whose inputs are others, FormatError for damage
  */
 export function fromStore(store: Store, options: FromStoreOptions = {}): Targets {
-  const { folder, identity } = store
+  const { folder, identity, format } = store
+  const markBytes = fingerprintBytes(format)
   if (options.temperature !== undefined) checkServes(folder, identity.encoding, options.temperature)
   return async ({ ids, inputs }, signal) => {
     signal?.throwIfAborted()
@@ -30,12 +31,12 @@ export function fromStore(store: Store, options: FromStoreOptions = {}): Targets
     const places = store.find(ids)
     const { targets, fingerprints: kept } = await store.read(places)
     signal?.throwIfAborted()
-    const seen = fingerprints('fromStore', inputs, ids.length)
+    const seen = fingerprints('fromStore', inputs, ids.length, format)
     let differ = 0
     let first = -1
     for (let r = 0; r < ids.length; r++) {
-      const at = r * fingerprintBytes
-      for (let i = at; i < at + fingerprintBytes; i++)
+      const at = r * markBytes
+      for (let i = at; i < at + markBytes; i++)
         if (kept[i] !== seen[i]) {
           if (differ++ === 0) first = r
           break

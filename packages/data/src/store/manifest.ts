@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto'
 import { ArgumentError, FormatError, ImagoError, StateError, UnsupportedError } from '@imago/tensor'
 import { type Encoding, type EncodingOptions, encodingFor, payloadBytes } from './encoding.js'
-import { fingerprintBytes, type InputSignature } from './fingerprint.js'
+import { fingerprintBytes, type InputSignature, type StoreFormat } from './fingerprint.js'
 
-/** The version of the format that this imago writes and reads. Version 1 knew rows by SHA-256. */
+/** The version of the format that this imago writes, the newest that it reads. Stores of an older one are read, and finished in it. */
 export const formatVersion = 2
 
 /** What makes a store this one: targets of another teacher, of other preprocessing, or kept otherwise are those of another store. */
@@ -31,6 +31,7 @@ export interface ShardEntry {
 }
 
 export interface Manifest {
+  readonly format: StoreFormat
   readonly identity: StoreIdentity
   readonly shards: readonly ShardEntry[]
   readonly complete: boolean
@@ -38,6 +39,9 @@ export interface Manifest {
 
 /** Records of a store follow from its identity. */
 export interface Layout {
+  readonly format: StoreFormat
+  /** Bytes of a fingerprint. */
+  readonly markBytes: number
   /** Bytes of a row: its fingerprint, then its targets. */
   readonly rowBytes: number
   /** Rows that share a checksum: about 4 KiB. */
@@ -52,10 +56,11 @@ export function shardName(index: number): string {
   return `shard-${String(index).padStart(6, '0')}.bin`
 }
 
-export function layoutOf(identity: StoreIdentity): Layout {
-  const rowBytes = fingerprintBytes + payloadBytes(identity.encoding, identity.classes)
+export function layoutOf(identity: StoreIdentity, format: StoreFormat): Layout {
+  const markBytes = fingerprintBytes(format)
+  const rowBytes = markBytes + payloadBytes(identity.encoding, identity.classes)
   const key = createHash('sha256').update(JSON.stringify(identity)).digest().subarray(0, 16)
-  return { rowBytes, blockRows: Math.max(1, Math.floor(4096 / rowBytes)), key }
+  return { format, markBytes, rowBytes, blockRows: Math.max(1, Math.floor(4096 / rowBytes)), key }
 }
 
 /** Rows of shard `index` once the store is whole. */
@@ -64,9 +69,9 @@ export function shardLength({ rows, shardRows }: StoreIdentity, index: number): 
 }
 
 /** The manifest as text: the same for the same store, its own SHA-256 in the last line but one. */
-export function encodeManifest({ identity, shards, complete }: Manifest): string {
+export function encodeManifest({ format, identity, shards, complete }: Manifest): string {
   const body = {
-    imagoStore: formatVersion,
+    imagoStore: format,
     identity,
     shards: shards.map((shard, i) => ({ file: shardName(i), ...shard })),
     complete,
@@ -78,18 +83,20 @@ export function encodeManifest({ identity, shards, complete }: Manifest): string
 /**
  * The manifest that a text is, if it is one to the last byte.
  *
- * @throws UnsupportedError for another format, FormatError for everything that an imago does not write
+ * @throws UnsupportedError for a newer format, FormatError for everything that an imago does not write
  */
 export function decodeManifest(text: string, where: string): Manifest {
   const found = parsed(text, where)
   const version = found.imagoStore
   if (typeof version !== 'number' || !Number.isInteger(version) || version < 1)
     throw new FormatError(where, 'is not the manifest of a store of soft targets')
-  if (version !== formatVersion) {
-    const remedy = version > formatVersion ? 'use a newer imago, or fill the store again' : 'fill the store again'
-    throw new UnsupportedError(where, `it is of format ${version}, this imago reads format ${formatVersion}; ${remedy}`)
-  }
+  if (version > formatVersion)
+    throw new UnsupportedError(
+      where,
+      `it is of format ${version}, this imago reads formats up to ${formatVersion}; use a newer imago, or fill the store again`,
+    )
   const manifest = {
+    format: version as StoreFormat,
     identity: identityOf(found.identity, where),
     shards: shardsOf(found.shards, where),
     complete: found.complete === true,

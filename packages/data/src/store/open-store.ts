@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ArgumentError, FormatError, NotFoundError, type TensorMap } from '@imago/tensor'
 import { blockReaders } from './block-readers.js'
 import { codecFor } from './codec.js'
-import { fingerprintBytes } from './fingerprint.js'
+import type { StoreFormat } from './fingerprint.js'
 import {
   checkIdentity,
   decodeManifest,
@@ -36,7 +36,7 @@ export interface OpenStoreOptions {
 export interface StoredRows {
   /** `logits` [N, C], or `indices`, `values` [N, k] and `logTail@T` [N] for each temperature T. */
   readonly targets: TensorMap
-  /** What the inputs of each row were, 4 bytes a row. */
+  /** What the inputs of each row were: 4 bytes a row, 6 in format 1. */
   readonly fingerprints: Uint8Array
 }
 
@@ -44,6 +44,7 @@ export interface StoredRows {
 export interface Store {
   readonly folder: string
   readonly identity: StoreIdentity
+  readonly format: StoreFormat
   /** Rows that can be read: all, or those of the shards that a writer has published so far. */
   readonly rows: number
   readonly complete: boolean
@@ -63,13 +64,13 @@ export interface Store {
  * block are checked when they are read. In memory are 4 bytes a block (of about 4 KiB), and the ids where they are not consecutive. A store that is being
  * filled shows what was published when it was opened.
  *
- * @throws NotFoundError where there is none, FormatError for damage, UnsupportedError for another format, StateError for a store of
+ * @throws NotFoundError where there is none, FormatError for damage, UnsupportedError for a newer format, StateError for a store of
  *   another teacher, preprocessing or number of classes than expected
  */
 export async function openStore(folder: string, options: OpenStoreOptions = {}): Promise<Store> {
   checkByteOrder()
   const manifest = await readManifest(folder)
-  const { identity, complete } = manifest
+  const { identity, complete, format } = manifest
   if (options.expect)
     checkIdentity(
       folder,
@@ -80,7 +81,7 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
   const { threads = 0 } = options
   if (!(Number.isInteger(threads) && threads >= 0 && threads <= 64))
     throw new ArgumentError('openStore', 'threads', 'a whole number in [0, 64]', threads)
-  const layout = layoutOf(identity)
+  const layout = layoutOf(identity, format)
   const files = openFiles(folder)
   try {
     await checkNothingElse(folder, manifest)
@@ -109,10 +110,11 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
     const readers = threads > 0 ? blockReaders(threads) : undefined
     const idOf = (place: number): number => index.ids(place, place + 1)[0]!
     const reader = recordReader(files, identity, layout, shards, tables, idOf, readers)
-    const width = layout.rowBytes - fingerprintBytes
+    const width = layout.rowBytes - layout.markBytes
     return {
       folder,
       identity,
+      format,
       rows: index.rows,
       complete,
       ids: index.ids,
@@ -128,11 +130,11 @@ export async function openStore(folder: string, options: OpenStoreOptions = {}):
         )
       },
       async read(places) {
-        const fingerprints = new Uint8Array(places.length * fingerprintBytes)
+        const fingerprints = new Uint8Array(places.length * layout.markBytes)
         const payloads = new Uint8Array(places.length * width)
         await reader.read(places, (i, bytes, at) => {
-          for (let b = 0; b < fingerprintBytes; b++) fingerprints[i * fingerprintBytes + b] = bytes[at + b]!
-          payloads.set(bytes.subarray(at + fingerprintBytes, at + layout.rowBytes), i * width)
+          for (let b = 0; b < layout.markBytes; b++) fingerprints[i * layout.markBytes + b] = bytes[at + b]!
+          payloads.set(bytes.subarray(at + layout.markBytes, at + layout.rowBytes), i * width)
         })
         return { targets: codec.decode(folder, payloads, places.length), fingerprints }
       },

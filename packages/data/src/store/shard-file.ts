@@ -3,7 +3,6 @@ import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
 import { FormatError } from '@imago/tensor'
 import { syncFolder, writeAtomic } from '../files/atomic-file.js'
-import { fingerprintBytes } from './fingerprint.js'
 import { type Layout, type ShardEntry, type StoreIdentity, shardLength, shardName } from './manifest.js'
 import { compactIds, digestOf, encodeTable, headBytes, readExactly, shardHead } from './shard.js'
 
@@ -46,7 +45,7 @@ export async function beginShard(
   index: number,
 ): Promise<ShardFile> {
   const length = shardLength(identity, index)
-  const { rowBytes, blockRows } = layout
+  const { rowBytes, blockRows, markBytes } = layout
   const target = join(folder, shardName(index))
   const [partial, journal] = ['unfinished', 'journal'].map((kind) => join(folder, `.${shardName(index)}.${kind}`)) as [
     string,
@@ -139,11 +138,11 @@ export async function beginShard(
       return rows
     },
     async append(more, marks, payloads) {
-      const width = rowBytes - fingerprintBytes
+      const width = rowBytes - markBytes
       for (let r = 0; r < more.length; r++) {
         const at = (rows - before) * rowBytes
-        for (let i = 0; i < fingerprintBytes; i++) buffer[at + i] = marks[r * fingerprintBytes + i]!
-        buffer.set(payloads.subarray(r * width, (r + 1) * width), at + fingerprintBytes)
+        for (let i = 0; i < markBytes; i++) buffer[at + i] = marks[r * markBytes + i]!
+        buffer.set(payloads.subarray(r * width, (r + 1) * width), at + markBytes)
         ids[rows++] = more[r]!
         if (rows - before === chunkRows || rows === length) await drain()
       }

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { FileHandle } from 'node:fs/promises'
 import { FormatError, UnsupportedError } from '@imago/tensor'
-import { formatVersion, type Layout, type ShardEntry, type StoreIdentity, shardLength } from './manifest.js'
+import type { Layout, ShardEntry, StoreIdentity } from './manifest.js'
+import { shardLength } from './manifest.js'
 
 /**
  * A shard: a head of 64 bytes, records of `rowBytes` in blocks of `blockRows`, then the table: the ids (the first alone where they are
@@ -26,7 +27,7 @@ export function shardHead(identity: StoreIdentity, layout: Layout, index: number
   const head = new Uint8Array(headBytes)
   const view = new DataView(head.buffer)
   head.set(magic)
-  view.setUint32(8, formatVersion, true)
+  view.setUint32(8, layout.format, true)
   view.setUint32(12, index, true)
   view.setUint32(16, shardLength(identity, index), true)
   view.setUint32(20, layout.rowBytes, true)

@@ -11,6 +11,7 @@ import {
   checkName,
   decodeManifest,
   encodeManifest,
+  formatVersion,
   layoutOf,
   type Manifest,
   manifestName,
@@ -81,7 +82,12 @@ export async function createStore(options: CreateStoreOptions): Promise<StoreWri
   }
   const release = await guarded(folder, () => lockFolder(folder, lockName))
   try {
-    const manifest = (await manifestThere(folder, identity)) ?? { identity, shards: [], complete: false }
+    const manifest = (await manifestThere(folder, identity)) ?? {
+      format: formatVersion,
+      identity,
+      shards: [],
+      complete: false,
+    }
     await removePartial(folder)
     await removeStray(folder, manifest.shards.length)
     if (manifest.shards.length === 0) await guarded(folder, () => save(folder, manifest))
@@ -99,7 +105,7 @@ function identityOf(caller: string, options: CreateStoreOptions): StoreIdentity 
   if (!(Number.isSafeInteger(rows) && rows >= 1)) throw new ArgumentError(caller, 'rows', 'a whole number ≥ 1', rows)
   checkName(caller, 'teacher', teacher)
   checkName(caller, 'preprocessing', preprocessing)
-  const bytes = fingerprintBytes + payloadBytes(encoding, classes)
+  const bytes = fingerprintBytes(formatVersion) + payloadBytes(encoding, classes)
   const shardRows = options.shardRows ?? Math.max(1, Math.floor(usualShardBytes / bytes))
   if (!(Number.isInteger(shardRows) && shardRows >= 1 && shardRows <= 0x7fffffff))
     throw new ArgumentError(caller, 'shardRows', 'a whole number in [1, 2³¹)', shardRows)
@@ -129,7 +135,8 @@ async function manifestThere(folder: string, identity: StoreIdentity): Promise<M
 
 async function writer(folder: string, found: Manifest, release: () => Promise<void>): Promise<StoreWriter> {
   const { identity } = found
-  const layout = layoutOf(identity)
+  const layout = layoutOf(identity, found.format)
+  const { markBytes } = layout
   const codec = codecFor(identity.encoding, identity.classes)
   const signature = JSON.stringify(identity.inputs)
   const most = Math.ceil(identity.rows / identity.shardRows)
@@ -198,13 +205,13 @@ async function writer(folder: string, found: Manifest, release: () => Promise<vo
         if (rows > left)
           throw new ArgumentError(caller, 'ids', `at most ${left} rows, as many as the store still takes`, rows)
         const payloads = codec.encode(caller, targets, ids)
-        const marks = fingerprints(caller, inputs, rows)
-        const width = layout.rowBytes - fingerprintBytes
+        const marks = fingerprints(caller, inputs, rows, found.format)
+        const width = layout.rowBytes - markBytes
         for (let from = 0; from < rows; ) {
           const to = Math.min(rows, from + shard!.length - shard!.rows)
           await shard!.append(
             ids.subarray(from, to),
-            marks.subarray(from * fingerprintBytes, to * fingerprintBytes),
+            marks.subarray(from * markBytes, to * markBytes),
             payloads.subarray(from * width, to * width),
           )
           if (shard!.rows === shard!.length) await publish()

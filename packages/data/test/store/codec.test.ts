@@ -199,7 +199,7 @@ describe('the k largest', () => {
 
 describe('bytes of a row', () => {
   const bytes = (encoding: EncodingOptions, classes: number): number =>
-    fingerprintBytes + payloadBytes(encodingFor('test', encoding, classes), classes)
+    fingerprintBytes(2) + payloadBytes(encodingFor('test', encoding, classes), classes)
 
   test('k = 128: lossless float16 ≤ 430 of 1,000 classes and ≤ 540 of 128,256; compact ≤ 300 of both', () => {
     for (const [classes, lossless] of [
