@@ -25,8 +25,6 @@ export function windowOf(node: Node, ctx: RuleContext, x: string, kernel: readon
   for (const [name, list] of Object.entries({ strides, dilations }))
     if (list.length !== rank)
       return ctx.refuse(`its ${name} [${list.join(', ')}] are not one for each of ${rank} spatial axes`)
-  const axes = ctx.ranked(x).length - 2
-  if (axes !== rank) return ctx.refuse(`its kernel has ${rank} axes and "${x}" ${axes} to slide over`)
   const same = (axis: number): readonly [number, number] => {
     const extent = dilations[axis]! * (kernel[axis]! - 1) + 1
     const size = ctx.ranked(x)[axis + 2]
