@@ -14,7 +14,9 @@ export interface Correlation {
   /** Ci/group and Co. */
   readonly channelsIn: number
   readonly channelsOut: number
-  /** Sizes of the spatial axes of dY, where known. */
+  /** Sizes of the spatial axes of x, where known. */
+  readonly sizes: readonly (number | undefined)[]
+  /** The same of dY. */
   readonly steps: readonly (number | undefined)[]
   readonly window: Window
 }
@@ -82,7 +84,8 @@ function sampleBySample(ctx: RuleContext, correlation: Correlation, steps: reado
   const { kernel, strides, dilations, before, after, group } = window
   const prefix = b.unique('sample')
   const inner = builder()
-  const image = inner.input(`${prefix}/x`, 'float32', [channelsOut, ...ctx.ranked(x).slice(2)])
+  const sizes = correlation.sizes.map((size, i) => size ?? `${prefix}/size ${i}`)
+  const image = inner.input(`${prefix}/x`, 'float32', [channelsOut, ...sizes])
   const filters = inner.input(`${prefix}/dY`, 'float32', [channelsOut, ...steps])
   const attributes = { strides: dilations, dilations: strides, pads: [...before, ...after], group, kernel_shape: steps }
   const axis = (i: number): string =>

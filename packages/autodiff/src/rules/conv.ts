@@ -22,7 +22,15 @@ const conv: Rule = (node, ctx, [dY]) => {
   return [
     ctx.needs(0) ? convInputGradient(ctx, x, y, W, dY!, window) : undefined,
     ctx.needs(1)
-      ? convWeightGradient(ctx, { x, dY: dY!, channelsIn, channelsOut, steps: spatial(ctx, y), window })
+      ? convWeightGradient(ctx, {
+          x,
+          dY: dY!,
+          channelsIn,
+          channelsOut,
+          sizes: spatial(ctx, x),
+          steps: spatial(ctx, y),
+          window,
+        })
       : undefined,
     ctx.needs(2) ? biasGradient(ctx, dY!, kernel.length) : undefined,
   ]
@@ -51,6 +59,7 @@ const convTranspose: Rule = (node, ctx, [dY]) => {
       dY: x,
       channelsIn: perGroup,
       channelsOut: channelsIn,
+      sizes: spatial(ctx, node.outputs[0]!),
       steps: spatial(ctx, x),
       window,
     })
